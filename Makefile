@@ -1,0 +1,62 @@
+# The contract of this project; `make help` explains each target.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+MAKEFLAGS += --no-print-directory
+
+CLUSTER ?= registry-gc
+REGISTRY ?=
+export CLUSTER
+
+# Asked for where it is used, so that `make help` needs no environment.
+VENV = $(shell ci/venv.sh)
+PYTHON_FILES := scripts tests ci bench
+
+.PHONY: help demo test test-full lint format bench cluster images push package down clean venv-path lock
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: ## see it work: a real cluster, a registry, pushes, a deletion, a collection
+	@ci/demo.sh
+
+test: ## the gate: unit, chart, a real registry process, a real cluster
+	@ci/test.sh
+
+test-full: ## every scenario and count (long)
+	@ci/test.sh --full
+
+lint: ## ruff, mypy strict, import-linter, shellcheck, yamllint on the rendered chart
+	@ci/lint.sh
+
+format: ## let ruff format the Python files
+	@venv="$(VENV)"; "$$venv/bin/ruff" format $(PYTHON_FILES); "$$venv/bin/ruff" check --fix $(PYTHON_FILES)
+
+bench: ## our dry run against the registry's own and against find, as ratios of one run
+	@venv="$(VENV)"; PYTHONPATH=scripts "$$venv/bin/python" bench/bench.py
+
+cluster: ## start the kind cluster or find it running; the last line is its kubeconfig's path
+	@python3 ci/cluster.py up
+
+images: ## build the collector's image and have the registry's, and load both into the cluster
+	@python3 ci/cluster.py images
+
+push: ## push the collector's image: make push REGISTRY=registry.example.com/tools
+	@python3 ci/cluster.py push "REGISTRY=$(REGISTRY)"
+
+package: ## package the chart: make package REGISTRY=registry.example.com/tools
+	@python3 ci/cluster.py package "REGISTRY=$(REGISTRY)"
+
+down: ## remove the cluster, and end the container engine if we started it
+	@python3 ci/cluster.py down
+
+clean: ## remove what tests and builds left in this checkout (the cache outside it stays)
+	@rm -rf dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+venv-path: ## print the path of the Python environment, made on first use
+	@ci/venv.sh
+
+lock: ## resolve the Python dependencies anew into requirements.txt and requirements-dev.txt
+	@ci/lock.sh

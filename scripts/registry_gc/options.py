@@ -1,0 +1,60 @@
+"""What a collection is asked to do: one frozen object, built at the edge and passed on whole."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal
+
+from registry_gc.errors import ConfigurationError
+
+Restart = Literal["auto", "always", "never"]
+
+_UNITS: Mapping[str, timedelta] = {
+    "ms": timedelta(milliseconds=1),
+    "s": timedelta(seconds=1),
+    "m": timedelta(minutes=1),
+    "h": timedelta(hours=1),
+    "d": timedelta(days=1),
+}
+_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_WHOLE = re.compile(rf"(?:{_PART.pattern})+")
+
+
+def duration(text: str) -> timedelta:
+    """Return the length of `90s`, `15m`, `1h30m`, `7d` or `0`.
+
+    Raises ConfigurationError for anything else: a bare number has no unit to go by.
+    """
+    text = text.strip()
+    if re.fullmatch(r"0+", text):
+        return timedelta()
+    if not _WHOLE.fullmatch(text):
+        raise ConfigurationError(
+            f"{text!r} is not a duration",
+            why="a duration is a number and a unit",
+            next_step="write it like 90s, 15m, 1h or 7d",
+        )
+    return sum(
+        (float(number) * _UNITS[unit] for number, unit in _PART.findall(text)), start=timedelta()
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class CollectOptions:
+    """How one collection is to run; the fields are the command line's options.
+
+    `grace_period` is the least age of what may go, `settle_period` the wait between the unlinking
+    and the burial and again between the burial and the removal. `max_delete_ratio` is a share of
+    the blobs, 0 to 1.
+    """
+
+    grace_period: timedelta = timedelta(hours=1)
+    settle_period: timedelta = timedelta(seconds=60)
+    upload_grace_period: timedelta = timedelta(days=7)
+    delete_untagged: bool = True
+    restart: Restart = "auto"
+    offline: bool = False
+    quarantine: timedelta = timedelta()
+    max_delete_ratio: float = 0.8
+    dry_run: bool = False

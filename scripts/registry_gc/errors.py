@@ -1,4 +1,6 @@
-"""Failures that their reader can act on, each with the exit code that the command line documents."""
+"""Failures that their reader can act on, each with its documented exit code."""
+
+from collections.abc import Mapping
 
 
 class CollectorError(Exception):
@@ -26,9 +28,15 @@ class GuardError(CollectorError):
 
 
 class LockedError(CollectorError):
-    """Another collector holds this store."""
+    """Another collector holds this store; `holder` is what it wrote about itself."""
 
     exit_code = 4
+
+    def __init__(
+        self, what: str, *, why: str, next_step: str, holder: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(what, why=why, next_step=next_step)
+        self.holder = dict(holder or {})
 
 
 class StorageError(CollectorError):

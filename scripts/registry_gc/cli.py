@@ -1,0 +1,237 @@
+"""The command line: it parses, calls one function, prints, and exits with what that returned."""
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import click
+
+from registry_gc import report as reports
+from registry_gc.errors import CollectorError, ConfigurationError
+from registry_gc.options import CollectOptions, duration
+from registry_gc.report import Report
+from registry_gc.run import Run
+
+_CONFIGS = (Path("/etc/distribution/config.yml"), Path("/etc/docker/registry/config.yml"))
+
+_EXIT_CODES = """
+\b
+Exit codes:
+  0  done
+  1  done, with problems that the report names; or stopped, with everything put back
+  2  wrong usage or configuration
+  3  refused by a guard; the sentence says how to go on
+  4  another collector holds the store
+  5  the storage failed
+  6  the registry did not come back; everything was put back
+"""
+
+
+class _Duration(click.ParamType):
+    name = "duration"
+
+    def convert(self, value: Any, param: object, ctx: object) -> timedelta:
+        if isinstance(value, timedelta):
+            return value
+        try:
+            return duration(str(value))
+        except ConfigurationError as error:
+            self.fail(f"{error.what}: {error.next_step}", param, ctx)
+
+
+_DURATION = _Duration()
+_Command = Callable[..., None]
+
+
+def _option(name: str, **settings: Any) -> Callable[[_Command], _Command]:
+    """Make an option that can also be set as GC_<OPTION>."""
+    variable = name.partition("/")[0].removeprefix("--").replace("-", "_").upper()
+    return click.option(name, envvar=f"GC_{variable}", show_envvar=True, **settings)
+
+
+def _collect_options(command: _Command) -> _Command:
+    options = (
+        click.argument("config", required=False, type=click.Path(path_type=Path)),
+        _option(
+            "--grace-period",
+            type=_DURATION,
+            default="1h",
+            help="Least age of what may go; more than your slowest push takes.",
+        ),
+        _option(
+            "--settle-period",
+            type=_DURATION,
+            default="60s",
+            help="Wait after the unlinking, and again after the burial; more than the registry "
+            "takes to handle one manifest.",
+        ),
+        _option(
+            "--upload-grace-period",
+            type=_DURATION,
+            default="7d",
+            help="Uploads that nobody has written to for so long are abandoned.",
+        ),
+        _option(
+            "--delete-untagged/--keep-untagged",
+            default=True,
+            help="Whether manifests that no tag leads to go.",
+        ),
+        _option(
+            "--restart",
+            type=click.Choice(["auto", "always", "never"]),
+            default="auto",
+            help="Whether a registry with its descriptor cache in memory may be restarted; auto "
+            "is yes in a pod, where it comes back by itself, and no elsewhere.",
+        ),
+        _option("--offline", is_flag=True, help="No registry uses this store now."),
+        _option(
+            "--quarantine",
+            type=_DURATION,
+            default="0",
+            help="Keep what was deleted for so long, for `registry-gc restore`; the space is free "
+            "only after that.",
+        ),
+        _option(
+            "--max-delete-ratio",
+            type=click.FloatRange(0, 1),
+            default=0.8,
+            help="Refuse to remove more than this share of more than 100 blobs.",
+        ),
+        _option("--output", type=click.Choice(["text", "json"]), default="text"),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@click.group(epilog=_EXIT_CODES, context_settings={"show_default": True})
+@click.version_option(package_name="registry-gc")
+def main() -> None:
+    """Garbage collection for the CNCF distribution registry, safe while people push.
+
+    CONFIG is the registry's configuration file. Every option can also be set as GC_<OPTION>.
+    """
+
+
+@main.command(epilog=_EXIT_CODES)
+@_collect_options
+@click.option("--dry-run", is_flag=True, help="Only say what would go, and why; as `plan` does.")
+def collect(**arguments: Any) -> None:
+    """Delete what nothing needs.
+
+    Takes a little more than twice the settle period. Nothing is removed for good before its last
+    phase; whatever ends it earlier puts everything back.
+    """
+    _run(**arguments)
+
+
+@main.command(epilog=_EXIT_CODES)
+@_collect_options
+def plan(**arguments: Any) -> None:
+    """Say what a collection would delete, and why; change nothing."""
+    _run(**arguments, dry_run=True)
+
+
+@main.command()
+@click.argument("config", required=False, type=click.Path(path_type=Path))
+@click.option("--output", type=click.Choice(["text", "json"]), default="text")
+def report(config: Path | None, output: str) -> None:
+    """Print the report of the last collection."""
+    with _Failing():
+        last = Run(_config_path(config), CollectOptions(), os.environ).last_report()
+        if last is None:
+            click.echo("This store has not been collected yet.")
+        else:
+            _print(last, output)
+
+
+@main.command()
+@click.argument("config", required=False, type=click.Path(path_type=Path))
+def recover(config: Path | None) -> None:
+    """End what a run left that was killed: finish its removal, or put back what it took."""
+    with _Failing():
+        count = Run(_config_path(config), CollectOptions(), os.environ).recover()
+        click.echo(f"{count} files were put back." if count else "Nothing was left to do.")
+
+
+@main.command()
+@click.argument("config", required=False, type=click.Path(path_type=Path))
+def restore(config: Path | None) -> None:
+    """Put back everything that is still in quarantine (see --quarantine)."""
+    with _Failing():
+        restored = Run(_config_path(config), CollectOptions(), os.environ).restore()
+        click.echo("\n".join([*restored, f"{len(restored)} files were restored."]))
+
+
+@main.command()
+@click.argument("config", required=False, type=click.Path(path_type=Path))
+@click.option("--write-test", is_flag=True, help="Also make and remove a file on the volume.")
+def preflight(config: Path | None, *, write_test: bool) -> None:
+    """Say what this image sees of the registry; the chart runs it before it changes anything."""
+    with _Failing():
+        run = Run(_config_path(config), CollectOptions(), os.environ)
+        click.echo(run.preflight(write_test=write_test))
+
+
+@main.command()
+@click.argument("config", required=False, type=click.Path(path_type=Path))
+def sidecar(config: Path | None) -> None:
+    """Collect in the registry's pod: every GC_PERIOD, and when asked over HTTP."""
+    # The Kubernetes client and the templates stay out of a process that must be small.
+    from registry_gc.sidecar import SidecarSettings, serve
+
+    with _Failing():
+        sys.exit(serve(SidecarSettings.from_environment(os.environ, _config_path(config))))
+
+
+@main.command()
+def hook() -> None:
+    """Ask the release's sidecar to collect, wait for it and print its report."""
+    from registry_gc.hook import HookSettings, run
+
+    with _Failing():
+        sys.exit(run(HookSettings.from_environment(os.environ), click.echo))
+
+
+def _run(config: Path | None, output: str, **options: Any) -> None:
+    with _Failing():
+        stop = Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda _number, _frame: stop.set())
+        run = Run(_config_path(config), CollectOptions(**options), os.environ, stop)
+        done, code = run.collect()
+        _print(done, output)
+        sys.exit(code)
+
+
+def _print(done: Report, output: str) -> None:
+    if output == "json":
+        click.echo(json.dumps(done))
+    elif done["error"]:
+        click.echo(done["error"], err=True)
+    else:
+        click.echo(reports.text(done))
+
+
+def _config_path(given: Path | None) -> Path:
+    if given is not None:
+        return given
+    return next((path for path in _CONFIGS if path.exists()), _CONFIGS[0])
+
+
+class _Failing:
+    """Turns a failure that its reader can act on into its sentence and its exit code."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, CollectorError):
+            click.echo(str(error), err=True)
+            sys.exit(error.exit_code)

@@ -1,0 +1,246 @@
+"""One collection, from the scan to the removal.
+
+    scan -> unlink -> settle -> bury -> forget -> confirm -> remove
+
+The order is what keeps a push safe. A link is taken long before its blob, so that a push which
+looks for the layer is told to upload it; a blob is moved away, not deleted, because a push that
+was told "exists" just before may be acknowledged just after; the registry forgets after that, so
+that nothing that is away gets back into its memory; and only what nobody asked for since goes.
+Until the removal everything can be put back, and is when anything fails.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from threading import Event
+
+from registry_gc.descriptor_cache import Memory
+from registry_gc.errors import CollectorError, StoppedError, StorageError
+from registry_gc.healing import Healing
+from registry_gc.inventory import Upload, View
+from registry_gc.journal import Journal
+from registry_gc.layout import REGISTRY, Entry, Kind, path_of
+from registry_gc.manifests import Manifests
+from registry_gc.options import CollectOptions
+from registry_gc.plan import Clock, Deletion, Plan, check_guards
+from registry_gc.storage import NoSpaceError, Store
+from registry_gc.survey import has_repositories, survey
+from registry_gc.vacant import remove_place_of, remove_repository, remove_vacant
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a collection did; `bytes` are those of blobs and uploads that went for good."""
+
+    plan: Plan
+    blobs: int = 0
+    links: int = 0
+    bytes: int = 0
+    uploads: int = 0
+    restarts: int = 0
+    problems: list[str] = field(default_factory=list)
+
+    def count(self, deletion: Deletion) -> None:
+        """Note that a file went for good."""
+        if deletion.entry.kind is Kind.BLOB:
+            self.blobs += 1
+            self.bytes += deletion.stat.size
+        else:
+            self.links += 1
+
+
+@dataclass(slots=True)
+class Collection:
+    """One run over one store, whose lock the caller holds.
+
+    `stop` ends it early with everything put back; `enter` is told each phase as it begins.
+    """
+
+    store: Store
+    options: CollectOptions
+    memory: Memory
+    stop: Event = field(default_factory=Event)
+    enter: Callable[[str], None] = lambda _phase: None
+
+    def plan(self) -> Plan:
+        """Return what a collection would do now; changes nothing."""
+        view = View(self.store, Journal(self.store).taken)
+        found = survey(view, Manifests(view.read_blob), self._clock())
+        check_guards(found, self.options, has_repositories=has_repositories(view))
+        return found
+
+    def run(self) -> Outcome:
+        """Collect. Raises CollectorError; then everything that was taken has been put back."""
+        journal = Journal(self.store)
+        recover(self.store, journal)
+        self.enter("scan")
+        has_room = _prepare(journal)
+        found = self.plan()
+        outcome = Outcome(found, problems=found.problems)
+        if not found.nothing_to_take:
+            self.memory.check(self.options.restart)
+        self._remove_uploads(found.uploads, outcome)
+        self._end_quarantine(journal)
+        self._remove_vacant(found)
+        if not found.nothing_to_take:
+            if not has_room:
+                self._make_room(journal)
+            self._take_and_remove(found, journal, outcome)
+        self._remove_repositories(found)
+        _prepare(journal)
+        return outcome
+
+    def run_offline(self) -> Outcome:
+        """Collect a store that no registry uses: nothing to wait for and no journal to need room.
+
+        Links go before blobs, so that a run that dies leaves nothing that names what is gone.
+        """
+        journal = Journal(self.store)
+        recover(self.store, journal)
+        self.enter("scan")
+        found = self.plan()
+        outcome = Outcome(found, problems=found.problems)
+        self.enter("remove")
+        for deletion in (*found.links, *found.blobs):
+            self.store.remove(f"{REGISTRY}/{path_of(deletion.entry)}")
+            remove_place_of(self.store, deletion.entry)
+            outcome.count(deletion)
+        self._remove_uploads(found.uploads, outcome)
+        self._end_quarantine(journal)
+        self._remove_vacant(found)
+        self._remove_repositories(found)
+        _prepare(journal)
+        return outcome
+
+    def wait(self, seconds: float) -> None:
+        """Wait, but raise StoppedError as soon as the run is told to end."""
+        self.stop.wait(max(0.0, seconds))
+        self._check_stop()
+
+    def _end_quarantine(self, journal: Journal) -> None:
+        """Remove for good what has been quarantined for long enough."""
+        length = self.options.quarantine // timedelta(microseconds=1) * 1000
+        for when in journal.quarantined():
+            if self.store.now() - when >= length:
+                journal.doom_quarantined(when)
+                journal.discard(self._forget_place)
+
+    def _take_and_remove(self, found: Plan, journal: Journal, outcome: Outcome) -> None:
+        try:
+            self._take_and_confirm(found, journal, outcome)
+        except BaseException as error:
+            failed = journal.put_all_back()
+            if failed and isinstance(error, CollectorError):
+                raise _not_undone(failed) from error
+            raise
+        if not journal.taken:
+            return
+        self.enter("remove")
+        deletions = {deletion.entry: deletion for deletion in (*found.links, *found.blobs)}
+        for entry in journal.taken:
+            outcome.count(deletions[entry])
+        if self.options.quarantine:
+            for entry in journal.entries(journal.quarantine(self.store.now())):
+                remove_place_of(self.store, entry)
+        else:
+            journal.doom()
+            journal.discard(self._forget_place)
+
+    def _take_and_confirm(self, found: Plan, journal: Journal, outcome: Outcome) -> None:
+        healing = Healing(self.store, self.options, journal, self.wait)
+        self.enter("unlink")
+        self._take(found.links, journal, outcome)
+        self.enter("settle")
+        healing.go_on_for(self.options.settle_period.total_seconds())
+        self.enter("bury")
+        self._take(healing.still_dead(found.blobs), journal, outcome)
+        if not journal.taken:
+            return
+        self.enter("forget")
+        outcome.restarts = self.memory.forget(healing.while_waiting)
+        self.enter("confirm")
+        healing.go_on_for(self.options.settle_period.total_seconds())
+        self._check_stop()
+
+    def _take(self, deletions: list[Deletion], journal: Journal, outcome: Outcome) -> None:
+        # The largest first: if the room for names runs out, what was moved frees the most.
+        for deletion in sorted(deletions, key=lambda each: -each.stat.size):
+            self._check_stop()
+            try:
+                journal.take(deletion)
+            except NoSpaceError:
+                outcome.problems.append(
+                    "the disk has no room to note all deletions, so only a part was collected: "
+                    "run again"
+                )
+                return
+
+    def _make_room(self, journal: Journal) -> None:
+        """Try again for the journal's room, now that stale uploads and empty folders are gone."""
+        if not _prepare(journal):
+            raise StorageError(
+                "nothing that an image could need was deleted: the disk is full to the last byte",
+                why="a collection beside a running registry needs 8 MiB and some inodes",
+                next_step="free a little room; or stop the registry and run "
+                "`registry-gc collect --offline`, which needs none",
+            )
+
+    def _remove_uploads(self, uploads: list[Upload], outcome: Outcome) -> None:
+        for upload in uploads:
+            for path in upload.files:
+                self.store.remove(f"{REGISTRY}/{path}")
+            for path in upload.folders:
+                self.store.remove_folder(f"{REGISTRY}/{path}")
+            outcome.uploads += 1
+            outcome.bytes += upload.size
+
+    def _remove_vacant(self, found: Plan) -> None:
+        for folder in found.vacant:
+            remove_vacant(self.store, folder, self._clock().is_young)
+
+    def _remove_repositories(self, found: Plan) -> None:
+        for repository in found.repositories:
+            remove_repository(self.store, repository, self._clock().is_young)
+
+    def _forget_place(self, entry: Entry) -> None:
+        remove_place_of(self.store, entry)
+
+    def _clock(self) -> Clock:
+        return Clock(self.store.now(), self.options)
+
+    def _check_stop(self) -> None:
+        if self.stop.is_set():
+            raise StoppedError(
+                "the collection was stopped; everything was put back",
+                why="it was told to end",
+                next_step="nothing; the next run starts anew",
+            )
+
+
+def recover(store: Store, journal: Journal) -> int:
+    """End what a dead run left: finish its removal, or put back what it took; return how much.
+
+    Nothing that was put back can be lost by that, so the next run begins anew.
+    """
+    count = len(journal.taken)
+    if journal.has_doomed:
+        journal.discard(lambda entry: remove_place_of(store, entry))
+    if failed := journal.put_all_back():
+        raise _not_undone(failed)
+    return count
+
+
+def _prepare(journal: Journal) -> bool:
+    try:
+        journal.prepare()
+    except NoSpaceError:
+        return False
+    return True
+
+
+def _not_undone(failed: list[str]) -> StorageError:
+    return StorageError(
+        f"not everything that was taken could be put back: {failed[0]}",
+        why=f"{len(failed)} files are still in the state directory, none is lost",
+        next_step="mend the storage, then run `registry-gc recover`",
+    )

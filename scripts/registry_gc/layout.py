@@ -1,0 +1,165 @@
+"""Where the registry keeps what: pure functions between storage paths and what they mean.
+
+Paths are relative to `<rootdirectory>/docker/registry/v2` and use `/`
+(distribution v3.1.1, registry/storage/paths.go).
+"""
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+from typing import NewType
+
+Digest = NewType("Digest", bytes)
+"""A sha256 digest is its 32 raw bytes, because a store holds millions of them; any other is its
+algorithm, a colon and its raw bytes."""
+
+_LENGTHS = {"sha256": 64, "sha384": 96, "sha512": 128}
+_HEX = re.compile(r"[0-9a-f]+")
+
+REGISTRY = "docker/registry/v2"
+STATE = "docker/registry-gc"
+
+
+def digest_of(algorithm: str, encoded: str) -> Digest | None:
+    """Return the digest, or None for what the registry would not take as one."""
+    if _LENGTHS.get(algorithm) != len(encoded) or not _HEX.fullmatch(encoded):
+        return None
+    raw = bytes.fromhex(encoded)
+    return Digest(raw if algorithm == "sha256" else algorithm.encode() + b":" + raw)
+
+
+def parse_digest(text: str) -> Digest | None:
+    """Return the digest of `algorithm:hex`, or None for what is not one."""
+    algorithm, colon, encoded = text.partition(":")
+    return digest_of(algorithm, encoded) if colon else None
+
+
+def split_digest(digest: Digest) -> tuple[str, str]:
+    """Return algorithm and hex."""
+    if len(digest) == 32:
+        return "sha256", digest.hex()
+    algorithm, _, raw = digest.partition(b":")
+    return algorithm.decode(), raw.hex()
+
+
+def digest_text(digest: Digest) -> str:
+    """Return `algorithm:hex`."""
+    return ":".join(split_digest(digest))
+
+
+class Kind(Enum):
+    """What lies at a path."""
+
+    BLOB = "blob"
+    LAYER_LINK = "layer link"
+    REVISION_LINK = "revision link"
+    TAG = "tag"
+    TAG_INDEX = "tag index entry"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One file of the registry's that a collection may touch; a TAG has no digest in its path."""
+
+    kind: Kind
+    repository: str = ""
+    digest: Digest | None = None
+    tag: str = ""
+
+    def __str__(self) -> str:
+        """Return what people call it: `library/app@sha256:…`, `library/app:v1`, `sha256:…`."""
+        name = f"{self.repository}:{self.tag}" if self.tag else self.repository
+        if self.digest is None:
+            return name
+        return f"{name}@{digest_text(self.digest)}" if name else digest_text(self.digest)
+
+
+def layers(repository: str) -> str:
+    """Return the folder of a repository's layer links."""
+    return f"repositories/{repository}/_layers"
+
+
+def revisions(repository: str) -> str:
+    """Return the folder of a repository's revision links."""
+    return f"repositories/{repository}/_manifests/revisions"
+
+
+def tags(repository: str) -> str:
+    """Return the folder of a repository's tags."""
+    return f"repositories/{repository}/_manifests/tags"
+
+
+def uploads(repository: str) -> str:
+    """Return the folder of a repository's uploads."""
+    return f"repositories/{repository}/_uploads"
+
+
+def folder_of(entry: Entry) -> str:
+    """Return the folder that holds the entry's one file."""
+    if entry.kind is Kind.TAG:
+        return f"{tags(entry.repository)}/{entry.tag}/current"
+    assert entry.digest is not None, f"{entry.kind} has a digest"  # noqa: S101 - our own invariant
+    algorithm, encoded = split_digest(entry.digest)
+    match entry.kind:
+        case Kind.BLOB:
+            return f"blobs/{algorithm}/{encoded[:2]}/{encoded}"
+        case Kind.LAYER_LINK:
+            return f"{layers(entry.repository)}/{algorithm}/{encoded}"
+        case Kind.REVISION_LINK:
+            return f"{revisions(entry.repository)}/{algorithm}/{encoded}"
+        case Kind.TAG_INDEX:
+            return f"{tags(entry.repository)}/{entry.tag}/index/{algorithm}/{encoded}"
+
+
+def path_of(entry: Entry) -> str:
+    """Return the entry's file."""
+    return f"{folder_of(entry)}/{'data' if entry.kind is Kind.BLOB else 'link'}"
+
+
+_DIGEST = r"(?P<algorithm>[a-z0-9]+)/(?P<encoded>[0-9a-f]+)"
+_FOLDERS = (
+    (
+        Kind.BLOB,
+        re.compile(r"blobs/(?P<algorithm>[a-z0-9]+)/[0-9a-f]{2}/(?P<encoded>[0-9a-f]+)"),
+    ),
+    (Kind.LAYER_LINK, re.compile(rf"repositories/(?P<repository>.+)/_layers/{_DIGEST}")),
+    (
+        Kind.REVISION_LINK,
+        re.compile(rf"repositories/(?P<repository>.+)/_manifests/revisions/{_DIGEST}"),
+    ),
+    (
+        Kind.TAG,
+        re.compile(r"repositories/(?P<repository>.+)/_manifests/tags/(?P<tag>[^/]+)/current"),
+    ),
+    (
+        Kind.TAG_INDEX,
+        re.compile(
+            rf"repositories/(?P<repository>.+)/_manifests/tags/(?P<tag>[^/]+)/index/{_DIGEST}"
+        ),
+    ),
+)
+
+
+def entry_in(folder: str) -> Entry | None:
+    """Return the entry whose folder this is, or None; the reverse of `folder_of`."""
+    for kind, pattern in _FOLDERS:
+        if match := pattern.fullmatch(folder):
+            parts = match.groupdict()
+            digest = digest_of(parts["algorithm"], parts["encoded"]) if "encoded" in parts else None
+            if digest is None and kind is not Kind.TAG:
+                return None
+            return Entry(kind, parts.get("repository", ""), digest, parts.get("tag", ""))
+    return None
+
+
+_SUBJECT_TAG = re.compile(r"(sha256|sha384|sha512)-([0-9a-f]+)(?:\..+)?")
+
+
+def subject_of_tag(tag: str) -> Digest | None:
+    """Return what a referrers' fallback tag or a cosign tag (`.sig`, `.att`, `.sbom`) is about.
+
+    OCI distribution-spec 1.1, "Referrers Tag Schema"; a longer digest may be cut there, and such a
+    tag is an ordinary one for us.
+    """
+    match = _SUBJECT_TAG.fullmatch(tag)
+    return digest_of(match[1], match[2]) if match else None

@@ -1,0 +1,136 @@
+"""What people and programs are told of a collection: one mapping, as JSON or as text."""
+
+import functools
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+import jinja2
+
+from registry_gc.collect import Outcome
+from registry_gc.errors import CollectorError, LockedError
+from registry_gc.plan import Plan
+
+Report = dict[str, object]
+
+
+def of_outcome(run: str, outcome: Outcome, seconds: float) -> Report:
+    """Return the report of a collection that ended; its bytes are bytes, its times UTC."""
+    return _report(
+        run,
+        "done",
+        deleted={
+            "blobs": outcome.blobs,
+            "bytes": outcome.bytes,
+            "links": outcome.links,
+            "uploads": outcome.uploads,
+        },
+        kept=outcome.plan.seen - outcome.blobs,
+        problems=outcome.problems,
+        restarted=outcome.restarts,
+        seconds=seconds,
+    )
+
+
+def of_nothing(run: str, *, dry_run: bool) -> Report:
+    """Return the report of a store into which nobody has pushed yet."""
+    return _report(run, "done", dry_run=dry_run)
+
+
+def of_plan(run: str, plan: Plan, seconds: float) -> Report:
+    """Return the report of a dry run, with every deletion and its reason."""
+    report = _report(
+        run,
+        "planned",
+        deleted={
+            "blobs": len(plan.blobs),
+            "bytes": plan.bytes,
+            "links": len(plan.links),
+            "uploads": len(plan.uploads),
+        },
+        kept=plan.seen - len(plan.blobs),
+        problems=plan.problems,
+        seconds=seconds,
+        dry_run=True,
+    )
+    report["deletions"] = [
+        {
+            "kind": deletion.entry.kind.value,
+            "name": str(deletion.entry),
+            "bytes": deletion.stat.size,
+            "reason": deletion.reason,
+        }
+        for deletion in (*plan.links, *plan.blobs)
+    ] + [
+        {
+            "kind": "upload",
+            "name": f"{upload.repository}/{upload.name}",
+            "bytes": upload.size,
+            "reason": "nobody has written to it for the upload grace period",
+        }
+        for upload in plan.uploads
+    ]
+    return report
+
+
+def of_failure(run: str, error: CollectorError, seconds: float, *, dry_run: bool) -> Report:
+    """Return the report of a run that did not take place or was undone."""
+    outcome = "refused" if error.exit_code in (2, 3, 4) else "failed"
+    report = _report(run, outcome, seconds=seconds, dry_run=dry_run, error=str(error))
+    if isinstance(error, LockedError):
+        report["holder"] = error.holder
+    return report
+
+
+def _report(
+    run: str,
+    outcome: str,
+    *,
+    deleted: Mapping[str, int] | None = None,
+    kept: int = 0,
+    problems: list[str] | None = None,
+    restarted: int = 0,
+    seconds: float = 0.0,
+    dry_run: bool = False,
+    error: str | None = None,
+) -> Report:
+    return {
+        "run": run,
+        "outcome": outcome,
+        "dryRun": dry_run,
+        "deleted": dict(deleted or {"blobs": 0, "bytes": 0, "links": 0, "uploads": 0}),
+        "kept": {"blobs": kept},
+        "problems": list(problems or []),
+        "restarted": restarted,
+        "seconds": round(seconds, 3),
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "error": error,
+    }
+
+
+def text(report: Mapping[str, object]) -> str:
+    """Return a report in plain words."""
+    template = _environment().get_template("report.txt.j2")
+    return template.render(**{"deletions": [], **report}).strip()
+
+
+@functools.cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("registry_gc"),
+        autoescape=jinja2.select_autoescape(["html", "html.j2"]),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["size"] = size
+    return environment
+
+
+def size(count: int) -> str:
+    """Return bytes in the largest unit that leaves at least one: `512 B`, `1.5 MiB`."""
+    amount = float(count)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if amount < 1024:
+            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= 1024
+    return f"{amount:.1f} TiB"

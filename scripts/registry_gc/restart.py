@@ -1,0 +1,170 @@
+"""The registry's process: which it is, how it is told to start again, and when it answers.
+
+It is found by what it does, not by its name: its arguments say `serve` and this configuration.
+Where something starts it again (the kubelet, in a pod), SIGTERM is a restart in place.
+"""
+
+import http.client
+import socket
+import ssl
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from registry_gc.errors import RegistryDownError
+from registry_gc.registry_config import RegistryConfig
+
+_PAUSE = 0.2  # seconds between two looks
+_ANSWER_TIMEOUT = 5.0  # seconds for one answer
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryProcess:
+    """One registry process; `started` is seconds since the epoch, `identity` is never reused."""
+
+    pid: int
+    identity: str
+    started: float
+    environment: Mapping[str, str]
+
+
+def find_registries(config_path: Path) -> list[RegistryProcess]:
+    """Return the processes that serve this configuration, as far as we may look at them."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if _serves(process.cmdline(), config_path):
+                found.append(
+                    RegistryProcess(
+                        process.pid, _identity(process), process.create_time(), process.environ()
+                    )
+                )
+        except (psutil.NoSuchProcess, psutil.ZombieProcess):
+            continue
+        except psutil.AccessDenied:
+            continue  # another user's: a container that shares nothing with the registry's
+    return found
+
+
+def find_registry(config_path: Path) -> RegistryProcess | None:
+    """Return the process that serves this configuration, the oldest if there are several."""
+    return min(find_registries(config_path), key=lambda each: each.started, default=None)
+
+
+def is_alive(registry: RegistryProcess) -> bool:
+    """Say whether this very process still runs, and not another with its number."""
+    try:
+        process = psutil.Process(registry.pid)
+        return process.status() != psutil.STATUS_ZOMBIE and _identity(process) == registry.identity
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _serves(arguments: list[str], config_path: Path) -> bool:
+    if len(arguments) < 2 or arguments[1] != "serve":
+        return False
+    return any(Path(argument) == config_path for argument in arguments[2:])
+
+
+def _identity(process: psutil.Process) -> str:
+    """Return what tells a process from every other before and after it: boot id, pid, start."""
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    fields = Path(f"/proc/{process.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2]
+    start_ticks = fields.split()[19]  # field 22 of proc(5), the third being the first after `)`
+    return f"{boot}/{process.pid}/{start_ticks}"
+
+
+def answers(config: RegistryConfig) -> bool:
+    """Say whether the registry answers at its address, with whatever status."""
+    try:
+        connection = _connect(config)
+        try:
+            connection.request("GET", f"{config.prefix.rstrip('/')}/v2/")
+            return connection.getresponse().status < 500
+        finally:
+            connection.close()
+    except (OSError, http.client.HTTPException):
+        return False
+
+
+def _connect(config: RegistryConfig) -> http.client.HTTPConnection:
+    if config.net == "unix":
+        return _UnixConnection(config.address)
+    host, _, port = config.address.rpartition(":")
+    host = host.strip("[]")
+    if host in ("", "0.0.0.0", "::"):  # noqa: S104 - it listens everywhere, so also here
+        host = "localhost"
+    if config.tls:
+        # Only whether it answers: nothing secret is sent and nothing that it says is used.
+        context = ssl._create_unverified_context()  # noqa: S323, SLF001
+        return http.client.HTTPSConnection(
+            host, int(port), timeout=_ANSWER_TIMEOUT, context=context
+        )
+    return http.client.HTTPConnection(host, int(port), timeout=_ANSWER_TIMEOUT)
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: str) -> None:
+        super().__init__("localhost", timeout=_ANSWER_TIMEOUT)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(_ANSWER_TIMEOUT)
+        self.sock.connect(self._path)
+
+
+def restart(
+    registry: RegistryProcess,
+    config: RegistryConfig,
+    config_path: Path,
+    *,
+    meanwhile: Callable[[float], None],
+    timeout: float = 180.0,
+) -> RegistryProcess:
+    """End one registry process and return the one that came after it, once that answers.
+
+    `meanwhile` is called with the seconds to wait between two looks, and may raise to give up.
+    `timeout` counts from the end of the old process; the drain is waited for besides.
+    Raises RegistryDownError.
+    """
+    others = {each.identity for each in find_registries(config_path)} - {registry.identity}
+    _terminate(registry)
+    deadline = time.monotonic() + config.drain_timeout + 60
+    while is_alive(registry):
+        if time.monotonic() > deadline:
+            raise _down(
+                f"process {registry.pid} did not end within {config.drain_timeout + 60:g} s"
+            )
+        meanwhile(_PAUSE)
+    deadline = time.monotonic() + timeout
+    while True:
+        for found in find_registries(config_path):
+            is_new = found.identity not in others and found.identity != registry.identity
+            if is_new and answers(config) and is_alive(found):
+                return found
+        if time.monotonic() > deadline:
+            raise _down(f"no new process answered at {config.address} within {timeout:g} s")
+        meanwhile(_PAUSE)
+
+
+def _terminate(registry: RegistryProcess) -> None:
+    try:
+        process = psutil.Process(registry.pid)
+        if _identity(process) == registry.identity:
+            process.terminate()
+    except psutil.NoSuchProcess:
+        pass  # it ended by itself; what comes after it has a clean memory
+    except psutil.AccessDenied as error:
+        raise _down(f"process {registry.pid} may not be ended by this user") from error
+
+
+def _down(why: str) -> RegistryDownError:
+    return RegistryDownError(
+        "the registry did not come back after its restart; everything was put back",
+        why=why,
+        next_step="look at the registry's own log, then collect again",
+    )

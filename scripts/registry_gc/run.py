@@ -1,0 +1,205 @@
+"""One run from its arguments to its report: configuration, lock, collection, what is left behind.
+
+Between the command line, which only parses and prints, and the collection, which only collects.
+"""
+
+import contextlib
+import json
+import os
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Event
+
+from registry_gc import lock, registry_config, report
+from registry_gc.collect import Collection, recover
+from registry_gc.descriptor_cache import Memory
+from registry_gc.errors import CollectorError, ConfigurationError, GuardError, StorageError
+from registry_gc.journal import Journal
+from registry_gc.layout import STATE
+from registry_gc.options import CollectOptions
+from registry_gc.registry_config import RegistryConfig
+from registry_gc.report import Report
+from registry_gc.restart import find_registries, find_registry
+from registry_gc.storage import FileStore, NoSpaceError
+
+LAST_REPORT = f"{STATE}/reports/last.json"
+STORE_ID = f"{STATE}/store-id"
+
+
+@dataclass(slots=True)
+class Run:
+    """One run; `environment` is ours, the registry's own is read from its process if it runs."""
+
+    config_path: Path
+    options: CollectOptions
+    environment: Mapping[str, str]
+    stop: Event = field(default_factory=Event)
+    run_id: str = ""
+    _began: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Give the run a name, unless who started it gave one."""
+        self.run_id = self.run_id or self.environment.get("GC_RUN_ID") or new_run_id()
+
+    def collect(self) -> tuple[Report, int]:
+        """Collect, or say what would be; return the report and the exit code."""
+        self._began = time.monotonic()
+        try:
+            config = self._config()
+            store = _store(config)
+            if store.stat("docker") is None:
+                # Nobody has pushed yet: the registry makes its folders with the first upload.
+                return report.of_nothing(self.run_id, dry_run=self.options.dry_run), 0
+            if self.options.dry_run:
+                return self._plan(config, store)
+            with lock.held(store, self.run_id):
+                return self._collect(config, store)
+        except NoSpaceError as error:
+            return self._failed(_full(error))
+        except CollectorError as error:
+            return self._failed(error)
+
+    def recover(self) -> int:
+        """End what a dead run left; return how many files were put back. Raises CollectorError."""
+        store = _store(self._config())
+        if store.stat(STATE) is None:
+            return 0
+        try:
+            with lock.held(store, self.run_id):
+                return recover(store, Journal(store))
+        except NoSpaceError as error:
+            raise _full(error) from error
+
+    def restore(self) -> list[str]:
+        """Put back all that is quarantined; return what that was. Raises CollectorError."""
+        store = _store(self._config())
+        if store.stat(STATE) is None:
+            return []
+        try:
+            with lock.held(store, self.run_id):
+                journal = Journal(store)
+                recover(store, journal)
+                return [f"{entry.kind.value} {entry}" for entry in journal.restore()]
+        except NoSpaceError as error:
+            raise _full(error) from error
+
+    def last_report(self) -> Report | None:
+        """Return what the last collection of this store reported, None if there was none."""
+        return read_last_report(_store(self._config()))
+
+    def preflight(self, *, write_test: bool) -> str:
+        """Return one line of what this image sees of the registry. Raises CollectorError."""
+        config = self._config()
+        store = _store(config)
+        if write_test:
+            _try_writing(store)
+        return f"the registry stores its data below {store.root} ({config.driver})"
+
+    def _config(self) -> RegistryConfig:
+        registry = find_registry(self.config_path)
+        environment = self.environment if registry is None else registry.environment
+        return registry_config.load(self.config_path, environment)
+
+    def _plan(self, config: RegistryConfig, store: FileStore) -> tuple[Report, int]:
+        memory = Memory(config, self.config_path)
+        plan = Collection(store, self.options, memory).plan()
+        return report.of_plan(self.run_id, plan, self._seconds()), int(bool(plan.problems))
+
+    def _collect(self, config: RegistryConfig, store: FileStore) -> tuple[Report, int]:
+        memory = Memory.of(config, self.config_path)
+        collection = Collection(store, self.options, memory, self.stop, self._enter)
+        if self.options.offline:
+            self._check_offline()
+            outcome = collection.run_offline()
+        else:
+            outcome = collection.run()
+        done = report.of_outcome(self.run_id, outcome, self._seconds())
+        code = int(bool(outcome.problems))
+        self._enter("done")
+        with contextlib.suppress(StorageError, NoSpaceError):
+            store_id(store)
+            store.write(LAST_REPORT, json.dumps({**done, "exitCode": code}).encode())
+        return done, code
+
+    def _check_offline(self) -> None:
+        if running := find_registries(self.config_path):
+            raise GuardError(
+                "nothing was deleted: a registry uses this store, so it is not offline",
+                why=f"process {running[0].pid} serves this configuration",
+                next_step="stop it first, or collect without --offline, which is safe beside it",
+            )
+
+    def _failed(self, error: CollectorError) -> tuple[Report, int]:
+        failure = report.of_failure(
+            self.run_id, error, self._seconds(), dry_run=self.options.dry_run
+        )
+        return failure, error.exit_code
+
+    def _enter(self, phase: str) -> None:
+        path = self.environment.get("GC_PROGRESS_FILE")
+        if path:
+            now = datetime.now(UTC).isoformat(timespec="seconds")
+            _replace(Path(path), json.dumps({"run": self.run_id, "phase": phase, "since": now}))
+
+    def _seconds(self) -> float:
+        return time.monotonic() - self._began
+
+
+def new_run_id() -> str:
+    """Return a name for a run that sorts by time."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:6]}"
+
+
+def read_last_report(store: FileStore) -> Report | None:
+    """Return what the store's last collection reported, None if there was none."""
+    found = store.read(LAST_REPORT, 16 * 1024 * 1024)
+    return json.loads(found[0]) if found else None
+
+
+def store_id(store: FileStore) -> str:
+    """Return the store's own name, the same for every replica that shares it."""
+    if found := store.read(STORE_ID, 100):
+        return found[0].decode()
+    store.write(STORE_ID, uuid.uuid4().hex.encode())
+    found = store.read(STORE_ID, 100)
+    return found[0].decode() if found else ""
+
+
+def _store(config: RegistryConfig) -> FileStore:
+    if config.driver != "filesystem":
+        raise ConfigurationError(
+            f"the storage driver {config.driver!r} cannot be collected yet",
+            why="this version collects the filesystem driver only",
+            next_step="set garbageCollect.enabled: false for this registry",
+        )
+    return FileStore(config.root)
+
+
+def _try_writing(store: FileStore) -> None:
+    """Make and remove a file where the registry would write its first one."""
+    name = f"docker/.registry-gc-write-test-{os.getpid()}"
+    try:
+        store.make_folder("docker")
+        store.write(name, b"write test")
+        store.remove(name)
+    except NoSpaceError:
+        return  # full is writable: the collection is what frees it
+
+
+def _full(error: NoSpaceError) -> StorageError:
+    return StorageError(
+        "the storage has no room left; everything that was taken was put back",
+        why=f"no room for {error}",
+        next_step="free a little room; or stop the registry and run "
+        "`registry-gc collect --offline`, which needs none",
+    )
+
+
+def _replace(path: Path, content: str) -> None:
+    temporary = path.with_name(f"{path.name}.tmp")
+    temporary.write_text(content, encoding="utf-8")
+    temporary.replace(path)

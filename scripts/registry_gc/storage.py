@@ -1,0 +1,281 @@
+"""The store: everything that touches storage goes through here.
+
+Paths are relative to the registry's root directory and use `/`.
+"""
+
+import contextlib
+import ctypes
+import errno
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from registry_gc.errors import StorageError
+
+
+@dataclass(frozen=True, slots=True)
+class Stat:
+    """One file: size in bytes; times in nanoseconds since the epoch, by the storage's clock.
+
+    `identity` differs from that of any other file that has stood at the same path.
+    """
+
+    size: int
+    modified: int
+    changed: int
+    identity: int
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The names in one folder."""
+
+    folders: list[str]
+    files: list[str]
+
+
+class NoSpaceError(Exception):
+    """The storage has no room for one more name, folder or byte."""
+
+
+class Store(Protocol):
+    """What a collection needs of a storage; everything raises StorageError when it fails.
+
+    What is missing is None or an empty listing; what cannot be read is an error, never empty.
+    """
+
+    def list(self, path: str) -> Listing:
+        """Return what lies in a folder."""
+
+    def stat(self, path: str) -> Stat | None:
+        """Return a file's or a folder's times and size."""
+
+    def read(self, path: str, limit: int) -> tuple[bytes, Stat] | None:
+        """Return at most `limit` bytes, and the file that they were read from."""
+
+    def write(self, path: str, content: bytes) -> None:
+        """Write a file whole or not at all."""
+
+    def rename(self, source: str, target: str) -> bool:
+        """Move a file or folder and make the target's folder; False if the source is gone."""
+
+    def put_new(self, source: str, target: str) -> bool:
+        """Move a file where none is; False, and nothing moved, if one is there already."""
+
+    def remove(self, path: str) -> None:
+        """Remove a file; a missing one is fine."""
+
+    def remove_folder(self, path: str) -> bool:
+        """Remove an empty folder; False if something is in it."""
+
+    def make_folder(self, path: str) -> None:
+        """Make a folder and those above it."""
+
+    def allocate(self, path: str, size: int) -> None:
+        """Make a file that takes so many bytes of the storage."""
+
+    def sync_folder(self, path: str) -> None:
+        """Make what was renamed in a folder outlive a crash of the machine."""
+
+    def now(self) -> int:
+        """Return the storage's own time in nanoseconds since the epoch; changes nothing."""
+
+
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EXDEV)
+_RENAME_NOREPLACE = 1
+_AT_FDCWD = -100
+
+
+class FileStore:
+    """A registry's root directory on a file system."""
+
+    def __init__(self, root: str) -> None:
+        self.root = root.rstrip("/") or "/"
+
+    def absolute(self, path: str) -> str:
+        """Return the path for programs outside the store."""
+        return f"{self.root}/{path}" if path else self.root
+
+    def list(self, path: str) -> Listing:
+        """Return what lies in a folder; the file type comes with the name, nothing is opened."""
+        folders: list[str] = []
+        files: list[str] = []
+        try:
+            with os.scandir(self.absolute(path)) as entries:
+                for entry in entries:
+                    # A symbolic link counts as what it leads to, as it does for the registry.
+                    (folders if entry.is_dir() else files).append(entry.name)
+        except (FileNotFoundError, NotADirectoryError):
+            pass
+        except OSError as error:
+            raise _failed("list", path, error) from error
+        return Listing(folders, files)
+
+    def stat(self, path: str) -> Stat | None:
+        """Return a file's or a folder's times and size."""
+        try:
+            return _stat(os.stat(self.absolute(path)))
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise _failed("look at", path, error) from error
+
+    def read(self, path: str, limit: int) -> tuple[bytes, Stat] | None:
+        """Return at most `limit` bytes, and the file that they were read from."""
+        try:
+            with open(self.absolute(path), "rb", buffering=0) as file:
+                stat = _stat(os.fstat(file.fileno()))
+                content = bytearray()
+                while len(content) < limit and (part := file.read(limit - len(content))):
+                    content += part
+                return bytes(content), stat
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            return None
+        except OSError as error:
+            raise _failed("read", path, error) from error
+
+    def write(self, path: str, content: bytes) -> None:
+        """Write a file whole or not at all."""
+        temporary = f"{self.absolute(path)}.{os.getpid()}.tmp"
+        with _failing("write", path):
+            os.makedirs(os.path.dirname(temporary), exist_ok=True)
+            try:
+                with open(temporary, "wb") as file:
+                    file.write(content)
+                    file.flush()
+                    os.fsync(file.fileno())
+                os.replace(temporary, self.absolute(path))
+            except OSError:
+                with contextlib.suppress(OSError):
+                    os.unlink(temporary)
+                raise
+
+    def rename(self, source: str, target: str) -> bool:
+        """Move a file or folder and make the target's folder; False if the source is gone."""
+        with _failing("move", source):
+            try:
+                os.rename(self.absolute(source), self.absolute(target))
+            except FileNotFoundError:
+                # The target's folder may be missing as well as the source: ask which.
+                if not os.path.lexists(self.absolute(source)):
+                    return False
+                os.makedirs(os.path.dirname(self.absolute(target)), exist_ok=True)
+                try:
+                    os.rename(self.absolute(source), self.absolute(target))
+                except FileNotFoundError:
+                    return False
+            return True
+
+    def put_new(self, source: str, target: str) -> bool:
+        """Move a file where none is; False, and nothing moved, if one is there already."""
+        old, new = self.absolute(source), self.absolute(target)
+        with _failing("put back", target):
+            try:
+                os.link(old, new, follow_symlinks=False)
+            except FileExistsError:
+                return False
+            except OSError as error:
+                if error.errno not in _NO_LINKS:
+                    raise
+                return _rename_noreplace(old, new)
+            os.unlink(old)
+            return True
+
+    def remove(self, path: str) -> None:
+        """Remove a file; a missing one is fine."""
+        with _failing("remove", path), contextlib.suppress(FileNotFoundError):
+            os.unlink(self.absolute(path))
+
+    def remove_folder(self, path: str) -> bool:
+        """Remove an empty folder; False if something is in it. Never a tree (race W9)."""
+        try:
+            os.rmdir(self.absolute(path))
+        except FileNotFoundError:
+            return True
+        except OSError as error:
+            if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.EBUSY, errno.ENOTDIR):
+                return False
+            raise _failed("remove", path, error) from error
+        return True
+
+    def make_folder(self, path: str) -> None:
+        """Make a folder and those above it."""
+        with _failing("make", path):
+            os.makedirs(self.absolute(path), exist_ok=True)
+
+    def allocate(self, path: str, size: int) -> None:
+        """Make a file that takes so many bytes of the storage."""
+        with _failing("reserve", path), open(self.absolute(path), "wb") as file:
+            if size:
+                os.posix_fallocate(file.fileno(), 0, size)
+
+    def sync_folder(self, path: str) -> None:
+        """Make what was renamed in a folder outlive a crash of the machine."""
+        with _failing("sync", path):
+            descriptor = os.open(self.absolute(path), os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+
+    def now(self) -> int:
+        """Return the file system's time: that of a file without a name, made and dropped."""
+        folder = self.root
+        try:
+            descriptor = os.open(folder, os.O_TMPFILE | os.O_RDWR, 0o600)
+        except OSError:
+            # Read-only, full, or a file system without such files: most share our clock.
+            return time.time_ns()
+        try:
+            os.write(descriptor, b"x")
+            return os.fstat(descriptor).st_mtime_ns
+        except OSError:
+            return os.fstat(descriptor).st_mtime_ns
+        finally:
+            os.close(descriptor)
+
+
+def _stat(status: os.stat_result) -> Stat:
+    return Stat(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+
+
+def _rename_noreplace(old: str, new: str) -> bool:
+    """Move without overwriting where a file system has no hard links."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.renameat2(_AT_FDCWD, os.fsencode(old), _AT_FDCWD, os.fsencode(new), _RENAME_NOREPLACE):
+        number = ctypes.get_errno()
+        if number == errno.EEXIST:
+            return False
+        raise OSError(number, os.strerror(number), new)
+    return True
+
+
+@contextlib.contextmanager
+def _failing(what: str, path: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _NO_SPACE:
+            raise NoSpaceError(path) from error
+        raise _failed(what, path, error) from error
+
+
+_ADVICE = {
+    errno.EROFS: "mount the volume writable, or look at the node's log for why it became read-only",
+    errno.EACCES: "run as the user that the registry runs as (the chart does), or mend the owner",
+    errno.EPERM: "run as the user that the registry runs as (the chart does), or mend the owner",
+    errno.EXDEV: "let the whole root directory lie on one file system",
+}
+
+
+def _failed(what: str, path: str, error: OSError) -> StorageError:
+    return StorageError(
+        f"the storage failed: cannot {what} {path or 'the root directory'}",
+        why=error.strerror or str(error),
+        next_step=_ADVICE.get(
+            error.errno or 0, "check the volume and the node's log, then run again"
+        ),
+    )

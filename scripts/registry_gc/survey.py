@@ -1,0 +1,138 @@
+"""Scan and mark: from the store to the plan, one repository at a time."""
+
+from collections.abc import Iterable
+
+from registry_gc import inventory, layout
+from registry_gc.errors import StorageError
+from registry_gc.inventory import Link, Repository, View
+from registry_gc.layout import REGISTRY, Digest, Entry, Kind
+from registry_gc.manifests import Manifests
+from registry_gc.plan import Clock, Deletion, Plan, earliest_upload, unneeded_links
+from registry_gc.reachability import Age, reach
+
+
+def survey(
+    view: View,
+    manifests: Manifests,
+    clock: Clock,
+    *,
+    blobs: Iterable[Digest] | None = None,
+    after_unlinking: bool = False,
+) -> Plan:
+    """Return what is dead now.
+
+    `blobs` limits the question to these blobs; None asks about every blob of the store. They are
+    scanned before the repositories, in the reverse of the order in which a push writes.
+
+    Before the unlinking, a blob is dead if only links that are to go name it; afterwards
+    (`after_unlinking`) any link that stands protects it, whatever becomes of the link.
+    """
+    plan = Plan()
+    dead = inventory.blobs(view) if blobs is None else set(blobs)
+    plan.seen = len(dead)
+    for name in inventory.repository_names(view):
+        found = inventory.repository(view, name)
+        dead -= _survey_repository(
+            plan, view, manifests, clock, found, after_unlinking=after_unlinking
+        )
+    plan.complete = view.complete
+    if plan.complete:
+        _survey_blobs(plan, view, clock, dead)
+    elif dead:
+        plan.problems.append("no blob is deleted, because a folder could not be read")
+    plan.problems[:0] = view.problems
+    return plan
+
+
+class _Look:
+    """Looks at a repository's links, each once."""
+
+    def __init__(self, view: View, clock: Clock, repository: Repository) -> None:
+        self._view = view
+        self._clock = clock
+        self._since = earliest_upload(repository, clock)
+        self._links: dict[Entry, Link | None] = {}
+
+    def link(self, entry: Entry) -> Link | None:
+        if entry not in self._links:
+            self._links[entry] = self._view.link(entry)
+        return self._links[entry]
+
+    def age(self, entry: Entry) -> Age:
+        link = self.link(entry)
+        if link is None:
+            return Age.MISSING
+        if link.target is None or self._is_strange(entry, link.target):
+            return Age.YOUNG
+        since = self._since if entry.kind is Kind.LAYER_LINK else None
+        young = self._clock.is_young(link.stat.modified, since=since)
+        return Age.YOUNG if young else Age.OLD
+
+    def named_by(self, entry: Entry) -> set[Digest]:
+        """Return what a link protects while it stands: its own digest and the one it holds."""
+        link = self.link(entry)
+        return {digest for digest in (entry.digest, link and link.target) if digest}
+
+    def _is_strange(self, entry: Entry, target: Digest) -> bool:
+        if entry.digest in (None, target) or len(entry.digest or b"") != 32:
+            return False  # only a link that is not named by sha256 may lead to another digest
+        self._view.problems.append(
+            f"the {entry.kind.value} {entry} names {layout.digest_text(target)}; it counts as live"
+        )
+        return True
+
+
+def _survey_repository(
+    plan: Plan,
+    view: View,
+    manifests: Manifests,
+    clock: Clock,
+    repository: Repository,
+    *,
+    after_unlinking: bool,
+) -> set[Digest]:
+    """Add the repository's deletions to the plan; return every digest that its links protect."""
+    look = _Look(view, clock, repository)
+    reached = reach(
+        repository,
+        manifests,
+        age=look.age,
+        delete_untagged=clock.options.delete_untagged,
+    )
+    protected = reached.live
+    before = len(plan.links)
+    for entry, reason in unneeded_links(repository, reached):
+        age, link = look.age(entry), look.link(entry)
+        if link is None:
+            plan.vacant.append(layout.folder_of(entry))
+            continue
+        if age is Age.OLD:
+            plan.links.append(Deletion(entry, reason, link.stat))
+        if age is Age.YOUNG or (after_unlinking and not link.away):
+            protected |= look.named_by(entry)
+    plan.vacant += repository.hollow
+    plan.uploads += [each for each in repository.uploads if clock.is_stale(each)]
+    plan.problems += reached.problems
+    plan.tags += len(repository.tags)
+    if len(plan.links) > before or not (repository.tags or repository.revisions):
+        plan.repositories.append(repository.name)
+    return protected
+
+
+def _survey_blobs(plan: Plan, view: View, clock: Clock, dead: Iterable[Digest]) -> None:
+    for digest in sorted(dead):
+        entry = Entry(Kind.BLOB, digest=digest)
+        try:
+            stat = view.stat(entry)
+        except StorageError as error:
+            plan.problems.append(f"{error.what}: {error.why}; the blob is kept")
+            continue
+        if stat is None:
+            plan.vacant.append(layout.folder_of(entry))
+        elif not clock.is_young(stat.modified):
+            plan.blobs.append(Deletion(entry, "nothing names it", stat))
+
+
+def has_repositories(view: View) -> bool:
+    """Say whether the store has its folder of repositories, be it empty."""
+    return view.store.stat(f"{REGISTRY}/repositories") is not None

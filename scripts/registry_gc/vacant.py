@@ -1,0 +1,66 @@
+"""Folders that hold nothing, and how they go without ever taking anything with them.
+
+Only `rmdir` is used, so a folder into which a push has just written stays (race W9). The fan-out
+folders of the blobs stay too: a push should never meet a folder that vanishes under it.
+"""
+
+import re
+from collections.abc import Callable
+
+from registry_gc.layout import REGISTRY, Entry, Kind, folder_of, tags
+from registry_gc.storage import Store
+
+_LEFTOVER = re.compile(r"(link|data)\.[0-9a-f-]{36}\.tmp")  # of a write that was cut (v3.1)
+
+
+def remove_place_of(store: Store, entry: Entry) -> None:
+    """Remove the folder of an entry that was taken, and its tag's if that was all of it."""
+    folder = folder_of(entry)
+    if not store.remove_folder(f"{REGISTRY}/{folder}") or entry.kind not in (
+        Kind.TAG,
+        Kind.TAG_INDEX,
+    ):
+        return
+    top = f"{tags(entry.repository)}/{entry.tag}"
+    while folder != top:
+        folder = folder.rpartition("/")[0]
+        if not store.remove_folder(f"{REGISTRY}/{folder}"):
+            return
+
+
+def remove_vacant(store: Store, folder: str, is_young: Callable[[int], bool]) -> None:
+    """Remove a folder, and what is below it, as far as it is empty and was not made just now."""
+    stat = store.stat(f"{REGISTRY}/{folder}")
+    if stat is None:
+        return
+    listing = store.list(f"{REGISTRY}/{folder}")
+    for name in listing.files:
+        leftover = store.stat(f"{REGISTRY}/{folder}/{name}")
+        if _LEFTOVER.fullmatch(name) and leftover and not is_young(leftover.modified):
+            store.remove(f"{REGISTRY}/{folder}/{name}")
+    for name in listing.folders:
+        remove_vacant(store, f"{folder}/{name}", is_young)
+    if not is_young(stat.modified):
+        store.remove_folder(f"{REGISTRY}/{folder}")
+
+
+def remove_repository(store: Store, name: str, is_young: Callable[[int], bool]) -> None:
+    """Remove a repository's folders if no file is left in them, so that `_catalog` forgets it."""
+    folder = f"repositories/{name}"
+    own = [part for part in store.list(f"{REGISTRY}/{folder}").folders if part.startswith("_")]
+    if any(_has_files(store, f"{REGISTRY}/{folder}/{part}") for part in own):
+        return
+    for part in own:
+        # What this run emptied looks young; an upload that looks so may have begun just now.
+        remove_vacant(
+            store, f"{folder}/{part}", is_young if part == "_uploads" else lambda _modified: False
+        )
+    while folder != "repositories" and store.remove_folder(f"{REGISTRY}/{folder}"):
+        folder = folder.rpartition("/")[0]
+
+
+def _has_files(store: Store, path: str) -> bool:
+    listing = store.list(path)
+    return bool(listing.files) or any(
+        _has_files(store, f"{path}/{name}") for name in listing.folders
+    )

@@ -13,19 +13,29 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from threading import Event
+from typing import Protocol
 
-from registry_gc.descriptor_cache import Memory
 from registry_gc.errors import CollectorError, StoppedError, StorageError
 from registry_gc.healing import Healing
 from registry_gc.inventory import Upload, View
 from registry_gc.journal import Journal
 from registry_gc.layout import REGISTRY, Entry, Kind, path_of
 from registry_gc.manifests import Manifests
-from registry_gc.options import CollectOptions
+from registry_gc.options import CollectOptions, Restart
 from registry_gc.plan import Clock, Deletion, Plan, check_guards
 from registry_gc.storage import NoSpaceError, Store
 from registry_gc.survey import has_repositories, survey
 from registry_gc.vacant import remove_place_of, remove_repository, remove_vacant
+
+
+class Memory(Protocol):
+    """What registries remember of the store; `descriptor_cache` knows how they forget it."""
+
+    def check(self, option: Restart) -> None:
+        """Raise GuardError if they could not be made to forget."""
+
+    def forget(self, meanwhile: Callable[[float], None]) -> int:
+        """Make them forget what is gone, calling `meanwhile` to wait; return the restarts."""
 
 
 @dataclass(slots=True)

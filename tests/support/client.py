@@ -1,0 +1,378 @@
+"""A client of a registry that pushes as docker does, which is where collections lose images.
+
+It asks for each blob first and does not upload what the registry says it has. Images are made from
+a seed, so that a test can push the same bytes again. One client is for one thread.
+"""
+
+import hashlib
+import http.client
+import json
+import random
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from urllib.parse import urlencode, urlsplit
+
+OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+OCI_INDEX = "application/vnd.oci.image.index.v1+json"
+OCI_CONFIG = "application/vnd.oci.image.config.v1+json"
+OCI_LAYER = "application/vnd.oci.image.layer.v1.tar"
+OCI_EMPTY = "application/vnd.oci.empty.v1+json"
+
+_ACCEPT = ", ".join(
+    (
+        OCI_MANIFEST,
+        OCI_INDEX,
+        "application/vnd.docker.distribution.manifest.v2+json",
+        "application/vnd.docker.distribution.manifest.list.v2+json",
+    )
+)
+
+
+class Refused(Exception):  # noqa: N818 - an answer, and an expected one beside a collection
+    """The registry did not acknowledge a request: its status, 0 if it could not be reached."""
+
+    def __init__(self, request: str, status: int, body: str) -> None:
+        super().__init__(f"{request}: {status} {body[:300]}")
+        self.status = status
+
+
+def digest_of(content: bytes) -> str:
+    """Return the sha256 digest, `sha256:<hex>`."""
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a push acknowledges: an image or an index, with the blobs that it names itself."""
+
+    content: bytes
+    media_type: str
+    blobs: tuple[bytes, ...] = ()
+    children: tuple["Manifest", ...] = ()
+
+    @property
+    def digest(self) -> str:
+        """Return the digest of the manifest's own bytes."""
+        return digest_of(self.content)
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """An acknowledged push, and which of its blobs the registry said it had already."""
+
+    repository: str
+    reference: str
+    digest: str
+    uploaded: tuple[str, ...]
+    existing: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Pulled:
+    """A pull that went through to its end; `missing` names what was not there or not itself."""
+
+    digest: str
+    missing: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One answer of the registry."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+def layer(seed: object, size: int = 2000) -> bytes:
+    """Return the same bytes for the same seed, and other bytes for another one."""
+    return random.Random(f"layer {seed}").randbytes(size)
+
+
+def image(
+    seed: object,
+    *,
+    layers: Iterable[bytes] | int = 2,
+    note: str = "",
+    subject: Manifest | None = None,
+) -> Manifest:
+    """Return the image of a seed; another `note` makes another manifest with the same blobs."""
+    contents = (
+        tuple(layer(f"{seed}/{number}") for number in range(layers))
+        if isinstance(layers, int)
+        else tuple(layers)
+    )
+    config = json.dumps({"architecture": "amd64", "os": "linux", "seed": str(seed)}).encode()
+    document: dict[str, object] = {
+        "schemaVersion": 2,
+        "mediaType": OCI_MANIFEST,
+        "config": _descriptor(config, OCI_CONFIG),
+        "layers": [_descriptor(content, OCI_LAYER) for content in contents],
+    }
+    if note:
+        document["annotations"] = {"note": note}
+    if subject:
+        document["subject"] = _descriptor(subject.content, subject.media_type)
+    return Manifest(json.dumps(document).encode(), OCI_MANIFEST, (config, *contents))
+
+
+def index(children: Sequence[Manifest], *, note: str = "") -> Manifest:
+    """Return an index of these manifests, which are pushed with it."""
+    document: dict[str, object] = {
+        "schemaVersion": 2,
+        "mediaType": OCI_INDEX,
+        "manifests": [
+            {
+                **_descriptor(child.content, child.media_type),
+                "platform": {"os": "linux", "architecture": f"cpu{number}"},
+            }
+            for number, child in enumerate(children)
+        ],
+    }
+    if note:
+        document["annotations"] = {"note": note}
+    return Manifest(json.dumps(document).encode(), OCI_INDEX, children=tuple(children))
+
+
+def referrer(subject: Manifest, seed: object) -> Manifest:
+    """Return an artifact about `subject`, as a signature or an SBOM is one."""
+    content, empty = layer(seed, 200), b"{}"
+    document = {
+        "schemaVersion": 2,
+        "mediaType": OCI_MANIFEST,
+        "artifactType": "application/vnd.example.sbom",
+        "config": _descriptor(empty, OCI_EMPTY),
+        "layers": [_descriptor(content, "application/vnd.example.sbom")],
+        "subject": _descriptor(subject.content, subject.media_type),
+    }
+    return Manifest(json.dumps(document).encode(), OCI_MANIFEST, (empty, content))
+
+
+def _descriptor(content: bytes, media_type: str) -> dict[str, object]:
+    return {"mediaType": media_type, "digest": digest_of(content), "size": len(content)}
+
+
+def fallback_tag(subject: str) -> str:
+    """Return the tag that lists the referrers of a digest where there is no referrers API."""
+    return subject.replace(":", "-")
+
+
+@dataclass(slots=True)
+class Client:
+    """Talks to one registry. `pace` is called between the requests of a push: a slow client."""
+
+    url: str
+    timeout: float = 30
+    pace: Callable[[], None] = lambda: None
+    _connection: http.client.HTTPConnection | None = field(default=None, repr=False)
+
+    def push(
+        self,
+        repository: str,
+        manifest: Manifest,
+        tag: str = "",
+        *,
+        chunks: int = 1,
+        assume_existing: bool = False,
+        mount_from: str = "",
+    ) -> Pushed:
+        """Push blobs, then children, then the manifest, by tag or else by digest.
+
+        With `chunks` above 1, each blob goes up in so many PATCH requests. `mount_from` names a
+        repository to mount blobs from. With `assume_existing` nothing is looked at or uploaded:
+        the client has looked before. Raises Refused unless all of it was acknowledged.
+        """
+        uploaded: list[str] = []
+        existing: list[str] = []
+        for child in manifest.children:
+            done = self.push(
+                repository,
+                child,
+                chunks=chunks,
+                assume_existing=assume_existing,
+                mount_from=mount_from,
+            )
+            uploaded += done.uploaded
+            existing += done.existing
+        for content in () if assume_existing else manifest.blobs:
+            name = digest_of(content)
+            if self.has_blob(repository, name):
+                existing.append(name)
+            elif not (mount_from and self.mount(repository, name, mount_from)):
+                self.upload(repository, content, chunks=chunks)
+                uploaded.append(name)
+            self.pace()
+        reference = tag or manifest.digest
+        self.put_manifest(repository, manifest, reference)
+        return Pushed(repository, reference, manifest.digest, tuple(uploaded), tuple(existing))
+
+    def put_manifest(self, repository: str, manifest: Manifest, reference: str) -> None:
+        """Put a manifest and nothing else."""
+        self._expect(
+            "PUT",
+            f"/v2/{repository}/manifests/{reference}",
+            201,
+            body=manifest.content,
+            headers={"Content-Type": manifest.media_type},
+        )
+
+    def push_referrer(self, repository: str, artifact: Manifest, subject: str) -> Pushed:
+        """Push an untagged artifact and name it in its subject's fallback tag."""
+        done = self.push(repository, artifact)
+        tag = fallback_tag(subject)
+        found = self.request("GET", f"/v2/{repository}/manifests/{tag}")
+        known = json.loads(found.body)["manifests"] if found.status == 200 else []
+        document = {
+            "schemaVersion": 2,
+            "mediaType": OCI_INDEX,
+            "manifests": [*known, _descriptor(artifact.content, artifact.media_type)],
+        }
+        self.put_manifest(repository, Manifest(json.dumps(document).encode(), OCI_INDEX), tag)
+        return done
+
+    def has_blob(self, repository: str, digest: str) -> bool:
+        """Ask for a blob as a push does; anything but yes and no is refused."""
+        answer = self.request("HEAD", f"/v2/{repository}/blobs/{digest}")
+        if answer.status not in (200, 404):
+            raise Refused(f"HEAD {digest}", answer.status, "")
+        return answer.status == 200
+
+    def upload(self, repository: str, content: bytes, *, chunks: int = 1) -> None:
+        """Upload a blob that the registry does not have."""
+        location = self.start_upload(repository)
+        size = max(1, -(-len(content) // chunks))
+        parts = [content[at : at + size] for at in range(0, len(content), size)] or [b""]
+        for part in parts if chunks > 1 else ():
+            answer = self._expect(
+                "PATCH",
+                location,
+                202,
+                body=part,
+                headers={"Content-Type": "application/octet-stream"},
+            )
+            location = answer.headers["location"]
+            self.pace()
+        self._expect(
+            "PUT",
+            _with_query(location, digest=digest_of(content)),
+            201,
+            body=b"" if chunks > 1 else content,
+            headers={"Content-Type": "application/octet-stream"},
+        )
+
+    def start_upload(self, repository: str) -> str:
+        """Begin an upload and return its location."""
+        answer = self._expect("POST", f"/v2/{repository}/blobs/uploads/", 202)
+        return answer.headers["location"]
+
+    def mount(self, repository: str, digest: str, source: str) -> bool:
+        """Take a blob over from another repository; False if the registry would not."""
+        query = urlencode({"mount": digest, "from": source})
+        answer = self.request("POST", f"/v2/{repository}/blobs/uploads/?{query}")
+        if answer.status == 202:  # it began an upload instead, which nobody will finish
+            self.request("DELETE", answer.headers["location"])
+        elif answer.status != 201:
+            raise Refused(f"mount {digest} from {source}", answer.status, answer.body.decode())
+        return answer.status == 201
+
+    def delete_manifest(self, repository: str, digest: str) -> None:
+        """Delete a manifest, and with it every tag on it."""
+        self._expect("DELETE", f"/v2/{repository}/manifests/{digest}", 202)
+
+    def delete_tag(self, repository: str, tag: str) -> None:
+        """Delete a tag and leave its manifest."""
+        self._expect("DELETE", f"/v2/{repository}/manifests/{tag}", 202)
+
+    def delete_blob(self, repository: str, digest: str) -> None:
+        """Delete a repository's link to a layer."""
+        self._expect("DELETE", f"/v2/{repository}/blobs/{digest}", 202)
+
+    def pull(self, repository: str, reference: str) -> Pulled:
+        """Pull everything that a reference leads to, and check every digest."""
+        answer = self.request(
+            "GET", f"/v2/{repository}/manifests/{reference}", headers={"Accept": _ACCEPT}
+        )
+        if answer.status != 200:
+            return Pulled("", (f"manifest {repository}:{reference}: {answer.status}",))
+        name = digest_of(answer.body)
+        if reference.startswith("sha256:") and name != reference:
+            return Pulled(name, (f"manifest {repository}@{reference}: other bytes",))
+        document = json.loads(answer.body)
+        missing: list[str] = []
+        for child in document.get("manifests", []):
+            missing += self.pull(repository, child["digest"]).missing
+        blobs = [document["config"]] if "config" in document else []
+        for blob in (*blobs, *document.get("layers", [])):
+            missing += self._check_blob(repository, blob["digest"])
+        return Pulled(name, tuple(missing))
+
+    def _check_blob(self, repository: str, digest: str) -> list[str]:
+        answer = self.request("GET", f"/v2/{repository}/blobs/{digest}")
+        if answer.status != 200:
+            return [f"blob {repository}@{digest}: {answer.status}"]
+        if digest_of(answer.body) != digest:
+            return [f"blob {repository}@{digest}: other bytes ({len(answer.body)})"]
+        return []
+
+    def tags(self, repository: str) -> list[str]:
+        """Return a repository's tags, none for an unknown one."""
+        answer = self.request("GET", f"/v2/{repository}/tags/list")
+        return sorted(json.loads(answer.body)["tags"] or []) if answer.status == 200 else []
+
+    def repositories(self) -> list[str]:
+        """Return the catalog, up to the most that a registry gives at once."""
+        answer = self._expect("GET", "/v2/_catalog?n=1000", 200)
+        return sorted(json.loads(answer.body)["repositories"] or [])
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """Send one request over the kept connection. Raises Refused with status 0 if it breaks."""
+        parts = urlsplit(path)
+        target = f"{parts.path}?{parts.query}" if parts.query else parts.path
+        if self._connection is None:
+            host = urlsplit(self.url)
+            assert host.hostname is not None, f"{self.url} has no host"
+            self._connection = http.client.HTTPConnection(
+                host.hostname, host.port, timeout=self.timeout
+            )
+        try:
+            self._connection.request(method, target, body=body, headers=dict(headers or {}))
+            response = self._connection.getresponse()
+            content = response.read()
+        except (OSError, http.client.HTTPException) as error:
+            self.close()
+            raise Refused(f"{method} {path}", 0, repr(error)) from error
+        found = {name.lower(): value for name, value in response.getheaders()}
+        if response.will_close:
+            self.close()
+        return Answer(response.status, found, content)
+
+    def close(self) -> None:
+        """Close the kept connection; the next request opens another one."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _expect(
+        self,
+        method: str,
+        path: str,
+        status: int,
+        *,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        answer = self.request(method, path, body=body, headers=headers)
+        if answer.status != status:
+            raise Refused(f"{method} {path}", answer.status, answer.body.decode(errors="replace"))
+        return answer
+
+
+def _with_query(location: str, **query: str) -> str:
+    return f"{location}{'&' if '?' in location else '?'}{urlencode(query)}"

@@ -8,6 +8,7 @@ import hashlib
 import http.client
 import json
 import random
+import select
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlencode, urlsplit
@@ -335,6 +336,7 @@ class Client:
         """Send one request over the kept connection. Raises Refused with status 0 if it breaks."""
         parts = urlsplit(path)
         target = f"{parts.path}?{parts.query}" if parts.query else parts.path
+        self._drop_if_closed()
         if self._connection is None:
             host = urlsplit(self.url)
             assert host.hostname is not None, f"{self.url} has no host"
@@ -352,6 +354,14 @@ class Client:
         if response.will_close:
             self.close()
         return Answer(response.status, found, content)
+
+    def _drop_if_closed(self) -> None:
+        """Open a new connection where the registry has closed the kept one, as clients do."""
+        if self._connection is None or self._connection.sock is None:
+            return
+        # Nothing was asked, so only its end can be there to read.
+        if select.select([self._connection.sock], [], [], 0)[0]:
+            self.close()
 
     def close(self) -> None:
         """Close the kept connection; the next request opens another one."""

@@ -1,0 +1,176 @@
+"""Runs the collector as people and the sidecar do: as a program with an exit code."""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from support.registry_process import RegistryProcess
+from support.waiting import until
+
+_SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
+
+# Absurdly short, so that a test need not wait: nothing is too young.
+QUICK = ("--grace-period", "0s", "--settle-period", "1s", "--restart", "always")
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """How a run ended: its exit code, its report, and what it said to people."""
+
+    code: int
+    report: Mapping[str, Any]
+    said: str
+
+    def deleted(self, what: str) -> int:
+        """Return a count of the report's `deleted`."""
+        return int(self.report["deleted"][what])
+
+
+def collector_environment(**more: str) -> dict[str, str]:
+    """Return an environment in which the collector is found and nothing is set for it."""
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("REGISTRY_", "GC_"))
+    }
+    return {**inherited, "PYTHONPATH": str(_SCRIPTS), **more}
+
+
+def command(registry: RegistryProcess | Path, *options: str, verb: str = "collect") -> list[str]:
+    """Return the command line; a path stands for a configuration without a registry."""
+    config = registry if isinstance(registry, Path) else registry.config_path
+    return [sys.executable, "-m", "registry_gc", verb, str(config), "--output", "json", *options]
+
+
+def collect(
+    registry: RegistryProcess | Path,
+    *options: str,
+    verb: str = "collect",
+    timeout: float = 120,
+    environment: Mapping[str, str] | None = None,
+) -> Collected:
+    """Run one collection to its end, by default with QUICK periods."""
+    done = subprocess.run(
+        command(registry, *(options or QUICK), verb=verb),
+        env=collector_environment(**(environment or {})),
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+    return _collected(done.returncode, done.stdout, done.stderr)
+
+
+def collect_well(registry: RegistryProcess, *options: str, verb: str = "collect") -> Collected:
+    """Run one collection, which must end without a problem."""
+    done = collect(registry, *options, verb=verb)
+    assert (done.code, done.report.get("problems")) == (0, []), f"{done.report}\n{done.said}"
+    return done
+
+
+def _collected(code: int, stdout: str, stderr: str) -> Collected:
+    try:
+        report = json.loads(stdout)
+    except ValueError:
+        report = {}
+    return Collected(code, report, stderr if report else stdout + stderr)
+
+
+@dataclass(slots=True)
+class RunningCollector:
+    """A collection that goes on; `phase` is what it says it does now, empty before its first."""
+
+    process: subprocess.Popen[str]
+    progress: Path
+
+    @property
+    def phase(self) -> str:
+        """Return the phase that it is in."""
+        with contextlib.suppress(OSError, ValueError):
+            return str(json.loads(self.progress.read_text())["phase"])
+        return ""
+
+    def wait_for(self, phase: str) -> None:
+        """Wait until it enters a phase. Raises AssertionError if it ends before that."""
+
+        def there() -> bool:
+            if self.phase == phase:
+                return True
+            assert self.process.poll() is None, f"it ended before {phase!r}: {self.end()}"
+            return False
+
+        until(there, what=f"the collection is in {phase!r}", timeout=60, pause=0.002)
+
+    def end(self, timeout: float = 120) -> Collected:
+        """Wait for its end."""
+        stdout, stderr = self.process.communicate(timeout=timeout)
+        return _collected(self.process.returncode, stdout, stderr)
+
+
+@contextlib.contextmanager
+def collecting(
+    registry: RegistryProcess, *options: str, environment: Mapping[str, str] | None = None
+) -> Iterator[RunningCollector]:
+    """Start a collection; what still runs when the block is left is killed."""
+    with tempfile.TemporaryDirectory() as folder:
+        progress = Path(folder) / "progress.json"
+        process = subprocess.Popen(
+            command(registry, *(options or QUICK)),
+            env=collector_environment(GC_PROGRESS_FILE=str(progress), **(environment or {})),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            yield RunningCollector(process, progress)
+        finally:
+            if process.poll() is None:
+                process.kill()
+            process.communicate()
+
+
+@dataclass(slots=True)
+class Acknowledged:
+    """Every push that got its 201 and was not deleted since: what must pull (rule 1)."""
+
+    pushes: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    def add(self, repository: str, reference: str, digest: str) -> None:
+        """Note an acknowledged push."""
+        self.pushes[repository, reference] = digest
+
+    def lost(self, registry: RegistryProcess) -> list[str]:
+        """Return what does not pull whole, or is another manifest than was acknowledged."""
+        client = registry.client()
+        found: list[str] = []
+        for (repository, reference), digest in sorted(self.pushes.items()):
+            pulled = client.pull(repository, reference)
+            found += pulled.missing
+            if not pulled.missing and pulled.digest != digest:
+                found.append(f"{repository}:{reference} is {pulled.digest}, not {digest}")
+        return found
+
+
+def left_behind(v2: Path, *digests: str) -> list[str]:
+    """Return paths that name one of these digests, and folders that hold nothing.
+
+    Fan-out folders (`blobs/sha256/ab`) and `_uploads` may be empty: pushes make something in them
+    all the time, and would meet a vanished folder (race W9).
+    """
+    hexes = [digest.partition(":")[2] for digest in digests]
+    found = []
+    for path in sorted(v2.rglob("*")):
+        name = path.relative_to(v2).as_posix()
+        busy = path.name == "_uploads" or (name.startswith("blobs/") and name.count("/") <= 2)
+        if any(each in name for each in hexes) or (
+            path.is_dir() and not busy and not any(path.iterdir())
+        ):
+            found.append(name)
+    return found

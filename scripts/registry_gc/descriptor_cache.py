@@ -5,6 +5,7 @@ what is gone: a push is then told that its layers exist, and up to v3.1.1 a mani
 and never written (reference: distribution issues 3743, 4269). Without a cache nothing is to do.
 """
 
+import math
 import re
 import subprocess
 from collections.abc import Callable
@@ -14,27 +15,38 @@ from pathlib import Path
 from registry_gc.errors import GuardError
 from registry_gc.options import Restart
 from registry_gc.registry_config import RegistryConfig
-from registry_gc.restart import RegistryProcess, find_registries, is_alive, restart
+from registry_gc.restart import RegistryProcess, find_registries, restart
 
 _CLOCK_ERROR = 2.0  # seconds; a process's start is only known to the second of the boot
 
 
 @dataclass(slots=True)
 class Memory:
-    """The registries that serve a configuration, and whether they keep descriptors in memory."""
+    """Whether the registries that serve a configuration keep descriptors in memory.
+
+    `registries` are those of the start of the run, `edited` is the configuration's mtime then.
+    """
 
     config: RegistryConfig
     config_path: Path
     registries: list[RegistryProcess] = field(default_factory=list)
-    in_memory: bool = False
+    edited: float = 0.0
 
     @classmethod
     def of(cls, config: RegistryConfig, config_path: Path) -> "Memory":
         """Look at the processes that run now."""
-        registries = find_registries(config_path)
-        edited = any(_is_newer(config_path, registry) for registry in registries)
-        # A process has what it read at its start. What an edited file said then is not known.
-        return cls(config, config_path, registries, edited or config.cache == "inmemory")
+        return cls(config, config_path, find_registries(config_path), _edited(config_path))
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether some registry may answer from memory.
+
+        A process has what it read at its start. What an edited file said then is not known, so
+        it counts as in memory.
+        """
+        return self.config.cache == "inmemory" or any(
+            self.edited > registry.started + _CLOCK_ERROR for registry in self.registries
+        )
 
     def check(self, option: Restart) -> None:
         """Raise GuardError if a collection could not make the registry forget."""
@@ -66,17 +78,18 @@ class Memory:
             self._check_writes()
 
     def forget(self, meanwhile: Callable[[float], None]) -> int:
-        """Restart every registry that was there before, one after another; return how many.
+        """Restart every registry that runs now, one after another; return how many.
 
-        Raises RegistryDownError. Order proves it, no clock: nothing that ran before runs now.
+        Raises RegistryDownError. Order proves it, no clock: nothing that runs at this call, which
+        is after the burial, runs when it returns.
         """
-        if not self.in_memory:
+        changed = _edited(self.config_path) != self.edited
+        if not self.in_memory and not changed:
             return 0
-        count = 0
-        while old := [each for each in self.registries if is_alive(each)]:
-            restart(old[0], self.config, self.config_path, meanwhile=meanwhile)
-            count += 1
-        return count
+        before = find_registries(self.config_path)
+        for registry in before:
+            restart(registry, self.config, self.config_path, meanwhile=meanwhile)
+        return len(before)
 
     def _check_writes(self) -> None:
         for registry in self.registries:
@@ -89,11 +102,12 @@ class Memory:
                 )
 
 
-def _is_newer(config_path: Path, registry: RegistryProcess) -> bool:
+def _edited(config_path: Path) -> float:
+    """Return when the configuration was written; infinitely late if that cannot be known."""
     try:
-        return config_path.stat().st_mtime > registry.started + _CLOCK_ERROR
+        return config_path.stat().st_mtime
     except OSError:
-        return True
+        return math.inf
 
 
 def _version(registry: RegistryProcess) -> tuple[int, ...]:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from registry_gc.errors import GuardError
+from registry_gc.errors import GuardError, StoppedError
 from registry_gc.options import Restart
 from registry_gc.registry_config import RegistryConfig
 from registry_gc.restart import RegistryProcess, find_registries, restart
@@ -83,8 +83,14 @@ class Memory:
         Raises RegistryDownError. Order proves it, no clock: nothing that runs at this call, which
         is after the burial, runs when it returns.
         """
-        changed = _edited(self.config_path) != self.edited
-        if not self.in_memory and not changed:
+        if _edited(self.config_path) != self.edited:
+            raise StoppedError(
+                "the collection was stopped; everything was put back",
+                why=f"{self.config_path} was changed meanwhile, so what the registry keeps in "
+                "memory is not known",
+                next_step="nothing; the next run starts anew",
+            )
+        if not self.in_memory:
             return 0
         before = find_registries(self.config_path)
         for registry in before:

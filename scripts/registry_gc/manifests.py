@@ -64,7 +64,7 @@ class Manifests:
             except StorageError as error:
                 # Not remembered either: the next look may succeed.
                 raise DamagedManifestError(error.why) from error
-            except DamagedManifestError as error:
+            except NotAManifestError as error:
                 known = error
             self._known[digest] = known
         if isinstance(known, DamagedManifestError):

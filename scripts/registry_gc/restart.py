@@ -36,10 +36,14 @@ def find_registries(config_path: Path) -> list[RegistryProcess]:
     found = []
     for process in psutil.process_iter():
         try:
-            if _serves(process.cmdline(), config_path):
+            arguments = process.cmdline()
+            if arguments[1:2] != ["serve"]:
+                continue
+            environment = process.environ()
+            if _configuration(arguments, environment) == config_path:
                 found.append(
                     RegistryProcess(
-                        process.pid, _identity(process), process.create_time(), process.environ()
+                        process.pid, _identity(process), process.create_time(), environment
                     )
                 )
         except (psutil.NoSuchProcess, psutil.ZombieProcess):
@@ -63,10 +67,10 @@ def is_alive(registry: RegistryProcess) -> bool:
         return False
 
 
-def _serves(arguments: list[str], config_path: Path) -> bool:
-    if len(arguments) < 2 or arguments[1] != "serve":
-        return False
-    return any(Path(argument) == config_path for argument in arguments[2:])
+def _configuration(arguments: list[str], environment: Mapping[str, str]) -> Path | None:
+    """Return the configuration that a registry was started with (v3.1.1, registry/root.go)."""
+    named = arguments[2] if len(arguments) > 2 else environment.get("REGISTRY_CONFIGURATION_PATH")
+    return Path(named) if named else None
 
 
 def _identity(process: psutil.Process) -> str:

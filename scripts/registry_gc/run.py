@@ -19,7 +19,7 @@ from registry_gc.collect import Collection, recover
 from registry_gc.descriptor_cache import Memory
 from registry_gc.errors import CollectorError, ConfigurationError, GuardError, StorageError
 from registry_gc.journal import Journal
-from registry_gc.layout import STATE
+from registry_gc.layout import REGISTRY, STATE
 from registry_gc.options import CollectOptions
 from registry_gc.registry_config import RegistryConfig
 from registry_gc.report import Report
@@ -116,6 +116,7 @@ class Run:
             self._check_offline()
             outcome = collection.run_offline()
         else:
+            self._check_devices(store)
             outcome = collection.run()
         done = report.of_outcome(self.run_id, outcome, self._seconds())
         code = int(bool(outcome.problems))
@@ -124,6 +125,16 @@ class Run:
             store_id(store)
             store.write(LAST_REPORT, json.dumps({**done, "exitCode": code}).encode())
         return done, code
+
+    def _check_devices(self, store: FileStore) -> None:
+        if not store.is_one_file_system("docker", f"{REGISTRY}/blobs", f"{REGISTRY}/repositories"):
+            raise ConfigurationError(
+                "nothing was deleted: the root directory spans several file systems",
+                why="what is deleted is first moved to a folder beside it, which only works inside "
+                "one file system",
+                next_step="let `docker/` below the root directory be one file system, or stop the "
+                "registry and add --offline",
+            )
 
     def _check_offline(self) -> None:
         if running := find_registries(self.config_path):

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from registry_gc.errors import StorageError
+from registry_gc.layout import STATE
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,19 +224,35 @@ class FileStore:
 
     def now(self) -> int:
         """Return the file system's time: that of a file without a name, made and dropped."""
-        folder = self.root
         try:
-            descriptor = os.open(folder, os.O_TMPFILE | os.O_RDWR, 0o600)
+            descriptor = os.open(self.root, os.O_TMPFILE | os.O_RDWR, 0o600)
         except OSError:
-            # Read-only, full, or a file system without such files: most share our clock.
-            return time.time_ns()
+            return self._time_of_a_named_file()
         try:
-            os.write(descriptor, b"x")
-            return os.fstat(descriptor).st_mtime_ns
-        except OSError:
             return os.fstat(descriptor).st_mtime_ns
         finally:
             os.close(descriptor)
+
+    def is_one_file_system(self, *paths: str) -> bool:
+        """Say whether all of these that exist lie where a rename can go from one to another."""
+        devices = set()
+        for path in paths:
+            with contextlib.suppress(FileNotFoundError):
+                devices.add(os.stat(self.absolute(path)).st_dev)
+        return len(devices) <= 1
+
+    def _time_of_a_named_file(self) -> int:
+        """Return the time of a file in the state directory, where there is one to write in."""
+        path = self.absolute(f"{STATE}/clock.{os.getpid()}")
+        try:
+            with open(path, "wb") as file:
+                return os.fstat(file.fileno()).st_mtime_ns
+        except OSError:
+            # Read-only or full, or a dry run before any other: then our clock has to do.
+            return time.time_ns()
+        finally:
+            with contextlib.suppress(OSError):
+                os.unlink(path)
 
 
 def _stat(status: os.stat_result) -> Stat:

@@ -16,16 +16,13 @@ _LEFTOVER = re.compile(r"(link|data)\.[0-9a-f-]{36}\.tmp")  # of a write that wa
 def remove_place_of(store: Store, entry: Entry) -> None:
     """Remove the folder of an entry that was taken, and its tag's if that was all of it."""
     folder = folder_of(entry)
-    if not store.remove_folder(f"{REGISTRY}/{folder}") or entry.kind not in (
-        Kind.TAG,
-        Kind.TAG_INDEX,
-    ):
-        return
-    top = f"{tags(entry.repository)}/{entry.tag}"
-    while folder != top:
+    top = folder
+    if entry.kind in (Kind.TAG, Kind.TAG_INDEX):
+        top = f"{tags(entry.repository)}/{entry.tag}"
+    elif entry.kind is not Kind.BLOB and entry.digest is not None and len(entry.digest) != 32:
+        top = folder.rpartition("/")[0]  # the folder of an algorithm that few pushes use
+    while store.remove_folder(f"{REGISTRY}/{folder}") and folder != top:
         folder = folder.rpartition("/")[0]
-        if not store.remove_folder(f"{REGISTRY}/{folder}"):
-            return
 
 
 def remove_vacant(store: Store, folder: str, is_young: Callable[[int], bool]) -> None:

@@ -1,10 +1,16 @@
 """Fixtures on a real cluster: one release a test, in a namespace of its own."""
 
+import io
+import json
 import re
+import struct
+import tarfile
 import uuid
 from collections.abc import Iterator
 
 import pytest
+
+from support.client import Manifest, digest_of, image
 from support.cluster import Cluster, Release, cluster_from_environment
 
 FIRST_PORT = 30500  # published on 127.0.0.1 by ci/
@@ -43,9 +49,44 @@ def enforce() -> str:
 def release(
     cluster: Cluster, port: int, enforce: str, request: pytest.FixtureRequest
 ) -> Iterator[Release]:
-    name = re.sub(r"[^a-z0-9]+", "-", request.node.name.removeprefix("test_").lower())[:40].strip("-")
+    name = re.sub(r"[^a-z0-9]+", "-", request.node.name.removeprefix("test_").lower())[:40].strip(
+        "-"
+    )
     release = Release(cluster, f"{name}-{uuid.uuid4().hex[:5]}", port)
     release.create_namespace(enforce=enforce)
     yield release
     cluster.helm("uninstall", release.name, "-n", release.namespace, "--wait", check=False)
     cluster.kubectl("delete", "namespace", release.namespace, "--wait=false")
+
+
+@pytest.fixture(scope="session")
+def runnable() -> Manifest:
+    """Return an image whose one layer is a program that ends at once with success."""
+    program = exit_program()
+    layer = io.BytesIO()
+    with tarfile.open(fileobj=layer, mode="w") as archive:
+        entry = tarfile.TarInfo("true")
+        entry.mode, entry.size = 0o755, len(program)
+        archive.addfile(entry, io.BytesIO(program))
+    content = layer.getvalue()
+    config = json.dumps(
+        {
+            "architecture": "amd64",
+            "os": "linux",
+            "config": {"Entrypoint": ["/true"]},
+            "rootfs": {"type": "layers", "diff_ids": [digest_of(content)]},
+        }
+    ).encode()
+    return image("runnable", layers=[content], config=config)
+
+
+def exit_program() -> bytes:
+    """Return the smallest program for Linux on amd64: exit(0)."""
+    code = bytes.fromhex("31ff b83c000000 0f05".replace(" ", ""))
+    base, headers = 0x400000, 64 + 56
+    identity = b"\x7fELF\x02\x01\x01".ljust(16, b"\0")
+    header = struct.pack(
+        "<16sHHIQQQIHHHHHH", identity, 2, 62, 1, base + headers, 64, 0, 0, 64, 56, 1, 0, 0, 0
+    )
+    size = headers + len(code)
+    return header + struct.pack("<IIQQQQQQ", 1, 5, 0, base, base, size, size, 0x1000) + code

@@ -96,6 +96,7 @@ def image(
     layers: Iterable[bytes] | int = 2,
     note: str = "",
     subject: Manifest | None = None,
+    config: bytes = b"",
 ) -> Manifest:
     """Return the image of a seed; another `note` makes another manifest with the same blobs."""
     contents = (
@@ -103,7 +104,9 @@ def image(
         if isinstance(layers, int)
         else tuple(layers)
     )
-    config = json.dumps({"architecture": "amd64", "os": "linux", "seed": str(seed)}).encode()
+    config = (
+        config or json.dumps({"architecture": "amd64", "os": "linux", "seed": str(seed)}).encode()
+    )
     document: dict[str, object] = {
         "schemaVersion": 2,
         "mediaType": OCI_MANIFEST,

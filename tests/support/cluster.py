@@ -2,18 +2,19 @@
 
 import json
 import os
-import time
-from collections.abc import Callable, Mapping
+import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
+from support.client import Client, Refused
 from support.run import run
+from support.waiting import until
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "chart"
-T = TypeVar("T")
 
 # What every test release has: periods that a test can wait for, on a store that nobody else uses.
 QUICK = {
@@ -27,20 +28,12 @@ QUICK = {
 }
 
 
+PHASES = ["scan", "unlink", "settle", "bury", "forget", "confirm", "remove", "done"]
+
+
 def tool(name: str) -> str:
     """Return the path of a program that ci/ has or makes."""
     return run("python3", ROOT / "ci/cluster.py", "tool", name, timeout=1800).stdout.split()[-1]
-
-
-def wait_until(what: str, look: Callable[[], T | None], timeout: float = 90) -> T:
-    """Return what `look` returns as soon as it is something; fail with `what` otherwise."""
-    deadline = time.monotonic() + timeout
-    while True:
-        if found := look():
-            return found
-        if time.monotonic() > deadline:
-            raise AssertionError(f"not within {timeout:g} s: {what}")
-        time.sleep(0.5)
 
 
 @dataclass(frozen=True)
@@ -89,6 +82,7 @@ class Release:
     namespace: str
     port: int
     name: str = "rel"
+    chart: Path = CHART
 
     @property
     def fullname(self) -> str:
@@ -122,7 +116,7 @@ class Release:
             "upgrade",
             "--install",
             self.name,
-            str(CHART),
+            str(self.chart),
             "--namespace",
             self.namespace,
             "--wait",
@@ -149,7 +143,7 @@ class Release:
     def restarts(self) -> int:
         """Return how often the kubelet has started the registry again in its pod."""
         statuses = self.pod()["status"]["containerStatuses"]
-        return next(s["restartCount"] for s in statuses if s["name"] == "docker-registry")
+        return int(next(s["restartCount"] for s in statuses if s["name"] == "docker-registry"))
 
     def python(self, code: str, *args: str) -> str:
         """Run Python in the collector's container, which sees the registry's volume."""
@@ -191,7 +185,7 @@ class Release:
             done = [c["type"] for c in conditions if c["status"] == "True"]
             return next((t for t in done if t in ("Complete", "Failed")), None)
 
-        result = wait_until(f"job {name} ends", ended, timeout)
+        result = until(ended, what=f"job {name} ends", timeout=timeout, pause=0.5)
         logs = self.cluster.kubectl("logs", f"job/{name}", "-n", self.namespace, check=False)
         return result == "Complete", logs
 
@@ -202,14 +196,123 @@ class Release:
         assert succeeded, logs
         return logs
 
+    def status(self) -> dict[str, Any]:
+        """Return what the sidecar says of its current or last run."""
+        said = self.python(
+            "import pathlib, urllib.request as u; "
+            "t = pathlib.Path('/var/run/secrets/docker-registry-gc/token').read_text().strip(); "
+            "r = u.Request('http://127.0.0.1:5002/status'); "
+            "r.add_header('Authorization', f'Bearer {t}'); "
+            "print(u.urlopen(r).read().decode())"
+        )
+        found: dict[str, Any] = json.loads(said)
+        return found
+
+    def wait_for_phase(self, phase: str) -> None:
+        """Wait until the sidecar's run is in a phase, or past it: some last a moment only."""
+        wanted = PHASES[PHASES.index(phase) :]
+        until(
+            lambda: (said := self.status())["phase"] in wanted or said["state"] == "done",
+            what=f"phase {phase}",
+            timeout=120,
+        )
+
+    def make_claim(self, name: str = "data", size: str = "1Gi") -> None:
+        """Make a claim that no release owns."""
+        self.apply(
+            {
+                "apiVersion": "v1",
+                "kind": "PersistentVolumeClaim",
+                "metadata": {"name": name},
+                "spec": {
+                    "accessModes": ["ReadWriteOnce"],
+                    "resources": {"requests": {"storage": size}},
+                },
+            }
+        )
+
+    def apply(self, document: dict[str, Any]) -> None:
+        self.cluster.kubectl("apply", "-n", self.namespace, "-f", "-", input=json.dumps(document))
+
+    def run_pod(self, name: str, image: str, *command: str, claim: str = "") -> str:
+        """Run a pod to its end in the restricted profile; return what it printed."""
+        container: dict[str, Any] = {
+            "name": "main",
+            "image": image,
+            "securityContext": {
+                "allowPrivilegeEscalation": False,
+                "capabilities": {"drop": ["ALL"]},
+            },
+        }
+        if command:
+            container["command"] = list(command)
+        spec: dict[str, Any] = {
+            "restartPolicy": "Never",
+            "automountServiceAccountToken": False,
+            "securityContext": {
+                "runAsNonRoot": True,
+                "runAsUser": 1000,
+                "runAsGroup": 1000,
+                "fsGroup": 1000,
+                "seccompProfile": {"type": "RuntimeDefault"},
+            },
+            "containers": [container],
+        }
+        if claim:
+            container["volumeMounts"] = [{"name": "data", "mountPath": "/var/lib/registry"}]
+            spec["volumes"] = [{"name": "data", "persistentVolumeClaim": {"claimName": claim}}]
+        self.apply({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec})
+
+        def phase() -> str | None:
+            found = str(self.cluster.get("pod", name, "-n", self.namespace)["status"]["phase"])
+            return found if found in ("Succeeded", "Failed") else None
+
+        ended = until(phase, what=f"pod {name} ends", timeout=120, pause=0.5)
+        logs = self.cluster.kubectl("logs", name, "-n", self.namespace, check=False)
+        assert ended == "Succeeded", logs
+        self.cluster.kubectl("delete", "pod", name, "-n", self.namespace, "--wait=false")
+        return logs
+
+    def taken_files(self, claim: str = "data") -> list[str]:
+        """Return what a collection took from a claim and has not put back."""
+        return self.run_pod(
+            f"look-{uuid.uuid4().hex[:5]}",
+            f"registry-gc:{self.cluster.image_tag}",
+            "python3",
+            "-c",
+            "import pathlib; [print(p) for p in "
+            "pathlib.Path('/var/lib/registry/docker/registry-gc/taken').rglob('*') if p.is_file()]",
+            claim=claim,
+        ).splitlines()
+
     def restart_registry(self) -> None:
         """Give the registry new pods, and wait until one of them answers."""
         old = {pod["metadata"]["uid"] for pod in self.pods()}
-        self.cluster.kubectl("rollout", "restart", f"deployment/{self.fullname}", "-n", self.namespace)
+        self.cluster.kubectl(
+            "rollout", "restart", f"deployment/{self.fullname}", "-n", self.namespace
+        )
         self.cluster.kubectl(
             "rollout", "status", f"deployment/{self.fullname}", "-n", self.namespace
         )
-        wait_until("new pods", lambda: not old & {pod["metadata"]["uid"] for pod in self.pods()})
+        until(
+            lambda: not old & {pod["metadata"]["uid"] for pod in self.pods()},
+            what="only new pods",
+            pause=0.5,
+        )
+        self.wait_until_it_answers()
+
+    def client(self) -> Client:
+        return Client(f"http://{self.address}")
+
+    def answers(self) -> bool:
+        try:
+            return self.client().request("GET", "/v2/").status == 200
+        except (OSError, Refused):
+            return False
+
+    def wait_until_it_answers(self) -> None:
+        """Wait for the NodePort, which follows the pod a second or two later."""
+        until(self.answers, what=f"an answer at {self.address}", timeout=60, pause=0.2)
 
     def describe(self) -> str:
         """Return pods, events and logs: what a failed test shows."""

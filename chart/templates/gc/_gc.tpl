@@ -1,0 +1,157 @@
+{{- /*
+The collector's container and what it has besides what the registry's container has.
+*/}}
+
+{{- define "docker-registry.gc.tokenFolder" -}}
+/var/run/secrets/docker-registry-gc
+{{- end }}
+
+{{- define "docker-registry.gc.port" -}}
+5002
+{{- end }}
+
+{{- define "docker-registry.gc.volumes" -}}
+- name: gc-token
+  secret:
+    secretName: {{ include "docker-registry.gc.name" . | quote }}
+{{- if not (include "docker-registry.mountsTmp" .) }}
+- name: gc-tmp
+  emptyDir: {}
+{{- end }}
+{{- end }}
+
+{{- /* docker-registry.gc.tmpMount (root context): the root file system is read-only. */}}
+{{- define "docker-registry.gc.tmpMount" -}}
+{{- if not (include "docker-registry.mountsTmp" .) }}
+- name: gc-tmp
+  mountPath: /tmp
+{{- end }}
+{{- end }}
+
+{{- /* docker-registry.mountsTmp (root context): whether the user mounts a folder at /tmp, which two cannot. */}}
+{{- define "docker-registry.mountsTmp" -}}
+{{- range .Values.extraVolumeMounts }}
+{{- if eq (trimSuffix "/" .mountPath) "/tmp" }}true{{ end }}
+{{- end }}
+{{- end }}
+
+{{- /* docker-registry.gc.optionsEnv (root context): the options of `registry-gc collect`, by the same names. */}}
+{{- define "docker-registry.gc.optionsEnv" -}}
+{{- range $name, $value := dict
+  "GC_DELETE_UNTAGGED" .Values.garbageCollect.deleteUntagged
+  "GC_GRACE_PERIOD" .Values.garbageCollect.gracePeriod
+  "GC_MAX_DELETE_RATIO" .Values.garbageCollect.maxDeleteRatio
+  "GC_QUARANTINE" .Values.garbageCollect.quarantine
+  "GC_RESTART" .Values.garbageCollect.restart
+  "GC_SETTLE_PERIOD" .Values.garbageCollect.settlePeriod
+  "GC_UPLOAD_GRACE_PERIOD" .Values.garbageCollect.uploadGracePeriod }}
+- name: {{ $name }}
+  value: {{ include "docker-registry.text" $value | quote }}
+{{- end }}
+{{- end }}
+
+{{- /* docker-registry.gc.image (root context) and its pull policy, as the first lines of a container. */}}
+{{- define "docker-registry.gc.imageLines" -}}
+image: {{ include "docker-registry.gc.image" . | quote }}
+imagePullPolicy: {{ .Values.garbageCollect.image.pullPolicy | quote }}
+terminationMessagePolicy: FallbackToLogsOnError
+{{- end }}
+
+{{- /*
+docker-registry.gc.writeTest (root context): a registry is Ready on a volume that it cannot write
+to, and then every push fails. Always there with the collector, not only where the preflight Job
+could not mount the volume: what Helm can look up would otherwise change the pod and restart it.
+*/}}
+{{- define "docker-registry.gc.writeTest" -}}
+- name: gc-write-test
+  {{- include "docker-registry.gc.imageLines" . | nindent 2 }}
+  args:
+    - preflight
+    - {{ include "docker-registry.configFile" . | quote }}
+    - --write-test
+  env:
+    {{- include "docker-registry.env" (list . (printf "%s-secret" (include "docker-registry.fullname" .))) | nindent 4 }}
+  {{- with .Values.garbageCollect.sidecar.resources }}
+  resources:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with include "docker-registry.containerSecurityContext" . | fromYaml }}
+  securityContext:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  volumeMounts:
+    {{- include "docker-registry.mounts" . | nindent 4 }}
+    {{- include "docker-registry.gc.tmpMount" . | nindent 4 }}
+{{- end }}
+
+{{- /*
+docker-registry.gc.sidecar (root context): an init container that keeps running is up before the
+registry starts and ends after it. It has no readinessProbe: its own state must not take the
+registry out of the Service.
+*/}}
+{{- define "docker-registry.gc.sidecar" -}}
+{{- $gc := .Values.garbageCollect }}
+- name: gc
+  {{- include "docker-registry.gc.imageLines" . | nindent 2 }}
+  restartPolicy: Always
+  args:
+    - sidecar
+    - {{ include "docker-registry.configFile" . | quote }}
+  ports:
+    - containerPort: {{ include "docker-registry.gc.port" . }}
+      name: gc
+      protocol: TCP
+  env:
+    {{- include "docker-registry.env" (list . (printf "%s-secret" (include "docker-registry.fullname" .))) | nindent 4 }}
+    {{- include "docker-registry.gc.optionsEnv" . | nindent 4 }}
+    - name: GC_MEMORY_START_DELAY
+      value: {{ include "docker-registry.text" $gc.sidecar.memoryStartDelay | quote }}
+    - name: GC_PERIOD
+      value: {{ include "docker-registry.text" $gc.period | quote }}
+    - name: GC_PORT
+      value: {{ include "docker-registry.gc.port" . | quote }}
+    - name: GC_START_DELAY
+      value: {{ include "docker-registry.text" $gc.sidecar.startDelay | quote }}
+    - name: GC_TOKEN_FILE
+      value: {{ printf "%s/token" (include "docker-registry.gc.tokenFolder" .) | quote }}
+  startupProbe:
+    httpGet:
+      path: /healthz
+      port: gc
+    periodSeconds: 1
+    failureThreshold: 120
+  livenessProbe:
+    httpGet:
+      path: /healthz
+      port: gc
+    periodSeconds: 20
+    timeoutSeconds: 5
+    failureThreshold: 6
+  {{- with $gc.sidecar.resources }}
+  resources:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with include "docker-registry.containerSecurityContext" . | fromYaml }}
+  securityContext:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  volumeMounts:
+    {{- include "docker-registry.mounts" . | nindent 4 }}
+    {{- include "docker-registry.gc.tmpMount" . | nindent 4 }}
+    - name: gc-token
+      mountPath: {{ include "docker-registry.gc.tokenFolder" . }}
+      readOnly: true
+{{- end }}
+
+{{- /*
+docker-registry.gc.withCronJob (root context): `schedule` drives the CronJob; with `period` it is
+only the button. Without a schedule there is neither, and no access to the API at all.
+*/}}
+{{- define "docker-registry.gc.withCronJob" -}}
+{{- if and .Values.garbageCollect.enabled .Values.garbageCollect.schedule }}true{{ else }}false{{ end }}
+{{- end }}
+
+{{- /* docker-registry.gc.periodic (root context): whether the sidecar collects by itself. */}}
+{{- define "docker-registry.gc.periodic" -}}
+{{- not (has (include "docker-registry.text" .Values.garbageCollect.period) (list "" "0")) }}
+{{- end }}

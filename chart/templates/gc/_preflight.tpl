@@ -1,0 +1,53 @@
+{{- /*
+docker-registry.preflight.annotations (list ROOT WEIGHT): of a hook before install and upgrade. What
+failed stays, to be read, until the next try.
+*/}}
+{{- define "docker-registry.preflight.annotations" -}}
+helm.sh/hook: pre-install,pre-upgrade
+helm.sh/hook-weight: {{ index . 1 | quote }}
+helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+{{- end }}
+
+{{- /* docker-registry.preflight.exists (root context): true where some object of the release uses the collector's image. */}}
+{{- define "docker-registry.preflight.exists" -}}
+{{- $used := or (eq (include "docker-registry.gc.inPod" .) "true") (eq (include "docker-registry.gc.withCronJob" .) "true") }}
+{{- if and .Values.garbageCollect.preflight.enabled $used }}true{{ else }}false{{ end }}
+{{- end }}
+
+{{- /*
+docker-registry.preflight.volume (root context): how the Job may mount the claim: `shared` anywhere,
+`beside` only on the node of the running pod, nothing where a mount could wait for ever: no such claim
+yet, a claim for one pod, or no pod that it could join.
+*/}}
+{{- define "docker-registry.preflight.volume" -}}
+{{- if and .Release.IsUpgrade (eq (include "docker-registry.volumeKind" .) "claim") }}
+{{- $namespace := include "docker-registry.namespace" . }}
+{{- $claim := lookup "v1" "PersistentVolumeClaim" $namespace (include "docker-registry.claim.name" .) }}
+{{- $modes := dig "spec" "accessModes" list $claim }}
+{{- if and $claim (not (has "ReadWriteOncePod" $modes)) }}
+{{- $workload := lookup "apps/v1" "Deployment" $namespace (include "docker-registry.fullname" .) }}
+{{- if has "ReadWriteMany" $modes }}shared
+{{- else if dig "status" "readyReplicas" 0 $workload }}beside
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- /*
+docker-registry.preflight.affinity (root context): the user's rules for nodes, as for the registry's
+pod, and the node of the running pod where the volume is only there.
+*/}}
+{{- define "docker-registry.preflight.affinity" -}}
+{{- with .Values.affinity.nodeAffinity }}
+nodeAffinity:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- if eq (include "docker-registry.preflight.volume" .) "beside" }}
+podAffinity:
+  requiredDuringSchedulingIgnoredDuringExecution:
+    - topologyKey: kubernetes.io/hostname
+      labelSelector:
+        matchLabels:
+          {{- include "docker-registry.selector" . | nindent 10 }}
+{{- end }}
+{{- end }}

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -12,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from support.registry_process import RegistryProcess
+from support.run import run
 from support.waiting import until
 
+_WITH_SEAMS = Path(__file__).with_name("stopping_collector.py")
 _SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 
 # Absurdly short, so that a test need not wait: nothing is too young.
@@ -43,10 +46,13 @@ def collector_environment(**more: str) -> dict[str, str]:
     return {**inherited, "PYTHONPATH": str(_SCRIPTS), **more}
 
 
-def command(registry: RegistryProcess | Path, *options: str, verb: str = "collect") -> list[str]:
+def command(
+    registry: RegistryProcess | Path, *options: str, verb: str = "collect", with_seams: bool = False
+) -> list[str]:
     """Return the command line; a path stands for a configuration without a registry."""
     config = registry if isinstance(registry, Path) else registry.config_path
-    return [sys.executable, "-m", "registry_gc", verb, str(config), "--output", "json", *options]
+    program = [str(_WITH_SEAMS)] if with_seams else ["-m", "registry_gc"]
+    return [sys.executable, *program, verb, str(config), "--output", "json", *options]
 
 
 def collect(
@@ -68,6 +74,18 @@ def collect(
     return _collected(done.returncode, done.stdout, done.stderr)
 
 
+def recover(registry: RegistryProcess) -> None:
+    """Do what the sidecar does as soon as its collecting child has died."""
+    run(
+        sys.executable,
+        "-m",
+        "registry_gc",
+        "recover",
+        registry.config_path,
+        env={"PYTHONPATH": str(_SCRIPTS)},
+    )
+
+
 def collect_well(registry: RegistryProcess, *options: str, verb: str = "collect") -> Collected:
     """Run one collection, which must end without a problem."""
     done = collect(registry, *options, verb=verb)
@@ -85,7 +103,10 @@ def _collected(code: int, stdout: str, stderr: str) -> Collected:
 
 @dataclass(slots=True)
 class RunningCollector:
-    """A collection that goes on; `phase` is what it says it does now, empty before its first."""
+    """A collection that goes on; `phase` is what it says it does now, empty before its first.
+
+    With `STOP_AT` in its environment it freezes there: see stopping_collector.py.
+    """
 
     process: subprocess.Popen[str]
     progress: Path
@@ -108,6 +129,22 @@ class RunningCollector:
 
         until(there, what=f"the collection is in {phase!r}", timeout=60, pause=0.002)
 
+    def wait_until_frozen(self) -> None:
+        """Wait until it has stopped itself. Raises AssertionError if it ends before that."""
+
+        def frozen() -> bool:
+            assert self.process.poll() is None, f"it ended before it froze: {self.end()}"
+            status = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2]
+            return status.split()[0] == "T"
+
+        until(frozen, what="the collector has frozen", timeout=60, pause=0.005)
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal, and let a frozen process go on to meet it."""
+        self.process.send_signal(number)
+        if number != signal.SIGKILL:
+            self.process.send_signal(signal.SIGCONT)
+
     def end(self, timeout: float = 120) -> Collected:
         """Wait for its end."""
         stdout, stderr = self.process.communicate(timeout=timeout)
@@ -122,7 +159,7 @@ def collecting(
     with tempfile.TemporaryDirectory() as folder:
         progress = Path(folder) / "progress.json"
         process = subprocess.Popen(
-            command(registry, *(options or QUICK)),
+            command(registry, *(options or QUICK), with_seams=True),
             env=collector_environment(GC_PROGRESS_FILE=str(progress), **(environment or {})),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -3,7 +3,7 @@
 #
 #   ci/lint.sh
 set -uo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 
 venv=$(ci/venv.sh) || exit 1
 failed=()

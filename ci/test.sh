@@ -13,6 +13,7 @@ marks=(-m "not full")
 venv=$(ci/venv.sh)
 work=$(mktemp -d)
 cluster_pid=
+# shellcheck disable=SC2329  # called by the trap
 finish() {
     # Only what this script started, and by its id.
     [ -z "$cluster_pid" ] || kill "$cluster_pid" 2>/dev/null || true
@@ -41,6 +42,7 @@ status=0
 timed "unit and chart" "$venv/bin/pytest" -q -n 2 "${marks[@]}" tests/unit tests/chart || status=1
 timed "registry" "$venv/bin/pytest" -q -n 2 --dist loadfile "${marks[@]}" tests/registry || status=1
 
+# shellcheck disable=SC2329  # called by its name, through timed
 wait_for_cluster() {
     local result=0
     wait "$cluster_pid" || result=$?

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from support.registry_process import RegistryProcess
 from support.run import run
@@ -30,6 +30,15 @@ class Collected:
     code: int
     report: Mapping[str, Any]
     said: str
+
+    @classmethod
+    def of(cls, code: int, stdout: str, stderr: str) -> Self:
+        """Return what a program's end and its two streams say."""
+        try:
+            report = json.loads(stdout)
+        except ValueError:
+            report = {}
+        return cls(code, report, stderr if report else stdout + stderr)
 
     def deleted(self, what: str) -> int:
         """Return a count of the report's `deleted`."""
@@ -71,7 +80,7 @@ def collect(
         timeout=timeout,
         check=False,
     )
-    return _collected(done.returncode, done.stdout, done.stderr)
+    return Collected.of(done.returncode, done.stdout, done.stderr)
 
 
 def recover(registry: RegistryProcess) -> None:
@@ -91,14 +100,6 @@ def collect_well(registry: RegistryProcess, *options: str, verb: str = "collect"
     done = collect(registry, *options, verb=verb)
     assert (done.code, done.report.get("problems")) == (0, []), f"{done.report}\n{done.said}"
     return done
-
-
-def _collected(code: int, stdout: str, stderr: str) -> Collected:
-    try:
-        report = json.loads(stdout)
-    except ValueError:
-        report = {}
-    return Collected(code, report, stderr if report else stdout + stderr)
 
 
 @dataclass(slots=True)
@@ -148,7 +149,7 @@ class RunningCollector:
     def end(self, timeout: float = 120) -> Collected:
         """Wait for its end."""
         stdout, stderr = self.process.communicate(timeout=timeout)
-        return _collected(self.process.returncode, stdout, stderr)
+        return Collected.of(self.process.returncode, stdout, stderr)
 
 
 @contextlib.contextmanager

@@ -14,12 +14,12 @@ lines, so that the two can never see different roots, credentials or owners.
 
 {{- /* docker-registry.port (root context): the port of `configData.http.addr`, 5000 without one. */}}
 {{- define "docker-registry.port" -}}
-{{- regexFind "[0-9]+$" (dig "http" "addr" "" (.Values.configData | default dict) | toString) | default "5000" }}
+{{- regexFind "[0-9]+$" (include "docker-registry.configured" (list . "http" "addr")) | default "5000" }}
 {{- end }}
 
 {{- /* docker-registry.debugPort (root context): where the registry serves its metrics. */}}
 {{- define "docker-registry.debugPort" -}}
-{{- $address := dig "http" "debug" "addr" "" (.Values.configData | default dict) | toString }}
+{{- $address := include "docker-registry.configured" (list . "http" "debug" "addr") }}
 {{- regexFind "[0-9]+$" $address | default (include "docker-registry.text" .Values.metrics.port) }}
 {{- end }}
 
@@ -109,12 +109,11 @@ A name in `extraEnvVars` replaces the chart's: given twice, server-side apply re
 {{- define "docker-registry.ownEnv" -}}
 {{- $root := index . 0 }}
 {{- $secret := index . 1 }}
-{{- $config := $root.Values.configData | default dict }}
 {{- $data := include "docker-registry.secretData" $root | fromYaml }}
 - {name: REGISTRY_HTTP_SECRET, valueFrom: {secretKeyRef: {name: {{ $secret | quote }}, key: haSharedSecret}}}
 {{- /* Registry 3 sends traces to localhost:4318 and logs each refusal, unless told not to. */}}
 - {name: OTEL_TRACES_EXPORTER, value: "none"}
-{{- if kindIs "invalid" (dig "http" "draintimeout" nil $config) }}
+{{- if not (include "docker-registry.configured" (list $root "http" "draintimeout")) }}
 - {name: REGISTRY_HTTP_DRAINTIMEOUT, value: "10s"}
 {{- end }}
 {{- if $data.htpasswd }}
@@ -127,10 +126,10 @@ A name in `extraEnvVars` replaces the chart's: given twice, server-side apply re
 - {name: REGISTRY_HTTP_TLS_KEY, value: "/etc/ssl/docker/tls.key"}
 {{- end }}
 {{- if $root.Values.metrics.enabled }}
-{{- if not (dig "http" "debug" "addr" "" $config) }}
+{{- if not (include "docker-registry.configured" (list $root "http" "debug" "addr")) }}
 - {name: REGISTRY_HTTP_DEBUG_ADDR, value: {{ printf ":%s" (include "docker-registry.debugPort" $root) | quote }}}
 {{- end }}
-{{- if not (dig "http" "debug" "prometheus" "enabled" false $config) }}
+{{- if ne (include "docker-registry.configured" (list $root "http" "debug" "prometheus" "enabled")) "true" }}
 - {name: REGISTRY_HTTP_DEBUG_PROMETHEUS_ENABLED, value: "true"}
 {{- end }}
 {{- end }}
@@ -302,7 +301,8 @@ seccompProfile:
 
 {{- /* docker-registry.drainSeconds (root context): how long the registry finishes requests after SIGTERM. */}}
 {{- define "docker-registry.drainSeconds" -}}
-{{- include "docker-registry.seconds" (dig "http" "draintimeout" "10s" (.Values.configData | default dict)) | default "10" }}
+{{- $drain := include "docker-registry.configured" (list . "http" "draintimeout") | default "10s" }}
+{{- include "docker-registry.seconds" $drain | default "10" }}
 {{- end }}
 
 {{- /*
@@ -323,11 +323,8 @@ collector is told to end after it, and then puts back what it has not yet remove
 
 {{- /* docker-registry.inMemoryCache (root context): true where the registry caches descriptors in its memory. */}}
 {{- define "docker-registry.inMemoryCache" -}}
-{{- $cache := dig "storage" "cache" dict (.Values.configData | default dict) | default dict }}
-{{- $kind := "" }}
-{{- if kindIs "map" $cache }}
-{{- $kind = $cache.blobdescriptor | default $cache.layerinfo | default "" | toString }}
-{{- end }}
+{{- $kind := include "docker-registry.configured" (list . "storage" "cache" "blobdescriptor") }}
+{{- $kind = $kind | default (include "docker-registry.configured" (list . "storage" "cache" "layerinfo")) }}
 {{- range .Values.extraEnvVars }}
 {{- if has .name (list "REGISTRY_STORAGE_CACHE_BLOBDESCRIPTOR" "REGISTRY_STORAGE_CACHE") }}
 {{- $kind = .value | default "" | toString }}

@@ -47,6 +47,22 @@ number of seconds, rounded up. Nothing for anything else.
 {{- end }}
 
 {{- /*
+docker-registry.configured (list ROOT KEY KEY …): the text of what configData has there. Nothing where
+it has nothing, also where a section above is `null`: `dig` fails on that.
+*/}}
+{{- define "docker-registry.configured" -}}
+{{- $at := (index . 0).Values.configData }}
+{{- range rest . }}
+{{- if kindIs "map" $at }}
+{{- $at = index $at . }}
+{{- else }}
+{{- $at = "" }}
+{{- end }}
+{{- end }}
+{{- include "docker-registry.text" $at }}
+{{- end }}
+
+{{- /*
 docker-registry.text (a scalar): as people wrote it. Helm holds each number as a float, which prints
 1000000 as 1e+06.
 */}}

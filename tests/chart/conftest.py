@@ -1,0 +1,43 @@
+"""Each render test runs over every scenario, Helm 4 and Helm 3, and two versions of Kubernetes."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from helm_chart_test import Object, merged
+from helm_chart_test.fixtures import Renderer
+from support.chart import CHART, HELMS, KUBE_VERSIONS, SCENARIOS, helm_of
+
+
+@pytest.fixture(scope="session")
+def render() -> Renderer:
+    """Render with Helm 4, for what does not depend on Helm's version."""
+    return Renderer(CHART, helm_of("helm"))
+
+
+@pytest.fixture(scope="session", params=HELMS)
+def each_helm(request: pytest.FixtureRequest) -> Renderer:
+    """Render with Helm 4, then with Helm 3."""
+    return Renderer(CHART, helm_of(request.param))
+
+
+@pytest.fixture(params=KUBE_VERSIONS)
+def kube_version(request: pytest.FixtureRequest) -> str:
+    version: str = request.param
+    return version
+
+
+@pytest.fixture(params=SCENARIOS, ids=lambda path: path.stem)
+def scenario(request: pytest.FixtureRequest) -> dict[str, Any]:
+    path: Path = request.param
+    return merged(path)
+
+
+@pytest.fixture
+def objects(scenario: dict[str, Any], each_helm: Renderer, kube_version: str) -> list[Object]:
+    """Return what one scenario renders to; at least the four objects that every release has."""
+    rendered = each_helm(scenario, kube_version=kube_version)
+    kinds = {thing["kind"] for thing in rendered}
+    assert {"ConfigMap", "Deployment", "Secret", "Service"} <= kinds
+    return rendered

@@ -1,0 +1,205 @@
+"""Every object is one that the cluster takes whole, and Helm finds again at the next render."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from helm_chart_test import (
+    Object,
+    containers,
+    differences,
+    merged,
+    object_id,
+    pod_template,
+    problems,
+    style_problems,
+)
+from helm_chart_test.fixtures import Renderer
+from support.chart import CHART, CUSTOM_KINDS, HELMS, PEERS, ROOT, SCENARIOS, helm_of
+
+GENERATED = {
+    "Secret/test-docker-registry-gc: data.token",
+    "Secret/test-docker-registry-secret: data.haSharedSecret",
+}
+
+
+def test_every_object_is_valid(objects: list[Object], kube_version: str) -> None:
+    """Seen to fail: `imagePullPolcy` in the Deployment; an unquoted `namespace: 5`."""
+    found = problems(objects, kube_version=kube_version, custom_kinds=CUSTOM_KINDS)
+    assert found == []
+
+
+@pytest.mark.parametrize("scenario_path", SCENARIOS, ids=lambda path: path.stem)
+def test_the_rendered_text_is_clean(render: Renderer, scenario_path: Path) -> None:
+    """Two equal keys are one to a YAML parser, which drops the other without a word.
+
+    Seen to fail: the label `release` of a ServiceMonitor written beside the user's own.
+    """
+    assert style_problems(render.text(merged(scenario_path))) == []
+
+
+def test_every_object_names_its_namespace(objects: list[Object], scenario: dict[str, Any]) -> None:
+    """Seen to fail: no `namespace` in hpa.yaml, as in twuni's (N2)."""
+    expected = scenario.get("namespace") or "test-ns"
+    assert {thing["metadata"].get("namespace") for thing in objects} == {expected}
+
+
+def test_every_object_says_whose_it_is(objects: list[Object]) -> None:
+    """Seen to fail: `heritage` left out of docker-registry.labels."""
+    for thing in objects:
+        labels = thing["metadata"]["labels"]
+        old = {"app", "chart", "release", "heritage"} <= labels.keys()
+        new = {"app.kubernetes.io/name", "app.kubernetes.io/instance"} <= labels.keys()
+        assert old or new, object_id(thing)
+
+
+def test_two_renders_differ_in_generated_secrets_alone(
+    each_helm: Renderer, scenario: dict[str, Any]
+) -> None:
+    """What differs at each render restarts pods and is never in sync (S1).
+
+    Seen to fail: a pod annotation with the checksum of the rendered Secret.
+    """
+    again = Renderer(each_helm.chart, each_helm.helm)  # remembers nothing yet
+    found = differences(each_helm(scenario), again(scenario))
+    fullname = scenario.get("fullnameOverride", "test-docker-registry")
+    assert {path.replace(fullname, "test-docker-registry") for path in found} <= GENERATED
+
+
+def test_generated_secrets_are_generated(render: Renderer) -> None:
+    """The control of the test above: fails when a secret is a fixed text."""
+    values = merged(ROOT / "ci" / "values" / "collected.yaml")
+    again = Renderer(render.chart, render.helm)
+    assert set(differences(render(values), again(values))) == GENERATED
+
+
+def test_both_helms_render_the_same() -> None:
+    """Seen to fail: a template that asks for .Capabilities.HelmVersion."""
+    values = merged(ROOT / "ci" / "values" / "collected-with-everything.yaml")
+    four, three = (Renderer(CHART, helm_of(tool))(values) for tool in HELMS)
+    assert differences(four, three) == []
+
+
+def test_no_given_secret_is_written_outside_a_secret(render: Renderer) -> None:
+    """Seen to fail: REGISTRY_PROXY_PASSWORD as a plain `value`."""
+    hidden = {name: f"hidden-{name}" for name in ("htpasswd", "shared", "password", "token")}
+    values = {
+        "secrets": {"htpasswd": hidden["htpasswd"], "haSharedSecret": hidden["shared"]},
+        "proxy": {"enabled": True, "username": "user", "password": hidden["password"]},
+        "garbageCollect": {"enabled": True, "token": hidden["token"]},
+    }
+    rendered = render(values)
+    texts = {object_id(thing): str(thing) for thing in rendered if thing["kind"] != "Secret"}
+    shown = [
+        (owner, word) for owner, text in texts.items() for word in hidden.values() if word in text
+    ]
+    assert len(texts) > 5
+    assert shown == []
+    assert sum("data" in thing for thing in rendered if thing["kind"] == "Secret") == 3
+
+
+def test_a_given_secret_changes_the_pod(render: Renderer) -> None:
+    """Users and passwords are read at the registry's start, so the pod must be replaced.
+
+    Seen to fail: without the annotation checksum/secret.
+    """
+
+    def checksum(htpasswd: str) -> str:
+        rendered = render({"secrets": {"htpasswd": htpasswd}})
+        (found,) = (thing for thing in rendered if thing["kind"] == "Deployment")
+        pod = pod_template(found)
+        assert pod is not None
+        text: str = pod["metadata"]["annotations"]["checksum/secret"]
+        return text
+
+    assert checksum("a:b") != checksum("a:c")
+
+
+def test_numbers_in_the_configuration_stay_whole(render: Renderer) -> None:
+    """Helm holds numbers as floats; the registry does not read `3.3554432e+07`.
+
+    Seen to fail: `printf "%v"` in place of toYaml.
+    """
+    rendered = render(merged(ROOT / "ci" / "values" / "s3-without-tls.yaml"))
+    (config,) = (thing for thing in rendered if thing["kind"] == "ConfigMap")
+    assert "chunksize: 33554432" in config["data"]["config.yml"]
+
+
+def test_every_image_has_a_tag_and_a_pull_policy(objects: list[Object]) -> None:
+    """Seen to fail: a gc container without imagePullPolicy."""
+    found = [
+        container
+        for thing in objects
+        if (pod := pod_template(thing))
+        for name, container in containers(pod).items()
+        if name != "first"  # the user's own
+    ]
+    assert found
+    for container in found:
+        assert ":" in container["image"].rpartition("/")[2], container["image"]
+        assert container["imagePullPolicy"] in {"Always", "IfNotPresent", "Never"}
+
+
+@pytest.mark.skipif(not PEERS.exists(), reason=f"there are no peers' values at {PEERS}")
+@pytest.mark.parametrize(
+    "peer", ["stable-1.9", "twuni-3.0.0", "risadams-4.0.2"], ids=lambda peer: str(peer)
+)
+def test_reuse_values_from_a_peer_renders(
+    peer: str, each_helm: Renderer, tmp_path: Path, kube_version: str
+) -> None:
+    """`helm upgrade --reuse-values` renders with the values of the chart before, and those alone.
+
+    Seen to fail: a template without `docker-registry.useDefaults`.
+    """
+    chart = tmp_path / "chart"
+    _copy(CHART, chart)
+    (chart / "values.yaml").write_text((PEERS / f"{peer}-values.yaml").read_text("utf-8"))
+    reused = Renderer(chart, each_helm.helm)
+    for values in ({}, {"garbageCollect": {"enabled": True}}):
+        rendered = reused(values, kube_version=kube_version)
+        found = problems(rendered, kube_version=kube_version, custom_kinds=CUSTOM_KINDS)
+        assert found == []
+        assert ("CronJob" in {thing["kind"] for thing in rendered}) == bool(values)
+
+
+def test_defaults_file_is_current() -> None:
+    """Fails with the command to run when values.yaml has changed."""
+    import importlib.util
+
+    script = Path(__file__).parent / "write_defaults.py"
+    spec = importlib.util.spec_from_file_location("write_defaults", script)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    current = (CHART / "defaults.yaml").read_text("utf-8")
+    assert current == module.defaults(), "run: python tests/chart/write_defaults.py"
+
+
+def test_removing_a_default_does_not_break(render: Renderer) -> None:
+    """`null` removes a value; then its default counts, but in sections that are one answer.
+
+    Seen to fail: `dig "http" "debug" "addr"`, which fails where `debug` is null.
+    """
+    keys = ("http", "storage", "health", "log")
+    values: dict[str, Any] = {
+        "garbageCollect": dict.fromkeys(("hook", "sidecar", "image", "preflight"))
+        | {"enabled": True},
+        "metrics": {"enabled": True, "port": None},
+        "configData": dict.fromkeys(keys),
+        "securityContext": {"fsGroup": None},
+        **dict.fromkeys(("affinity", "podLabels", "service", "ingress", "secrets", "proxy")),
+    }
+    rendered = render(values)
+    (deployment,) = (thing for thing in rendered if thing["kind"] == "Deployment")
+    assert problems(rendered, kube_version="1.29", custom_kinds=CUSTOM_KINDS) == []
+    assert "fsGroup" not in deployment["spec"]["template"]["spec"]["securityContext"]
+
+
+def _copy(source: Path, target: Path) -> None:
+    for file in sorted(source.rglob("*")):
+        if file.is_file():
+            copy = target / file.relative_to(source)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(file.read_bytes())

@@ -1,0 +1,24 @@
+"""Test what a Helm chart renders, as plain Python objects. See README.md."""
+
+from helm_chart_test.comparing import differences
+from helm_chart_test.linting import style_problems
+from helm_chart_test.objects import Object, containers, object_id, pod_template
+from helm_chart_test.rendering import HelmError, merged, notes, render
+from helm_chart_test.security import restricted_problems
+from helm_chart_test.validating import kubernetes_versions, problems
+
+__all__ = [
+    "HelmError",
+    "Object",
+    "containers",
+    "differences",
+    "kubernetes_versions",
+    "merged",
+    "notes",
+    "object_id",
+    "pod_template",
+    "problems",
+    "render",
+    "restricted_problems",
+    "style_problems",
+]

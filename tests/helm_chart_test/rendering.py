@@ -1,0 +1,128 @@
+"""Call Helm and return what it renders."""
+
+import json
+import subprocess
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+from helm_chart_test.objects import Object
+from helm_chart_test.reading import documents, mapping
+
+Values = Mapping[str, Any] | Path
+"""Values as a mapping or as a YAML file."""
+
+
+class HelmError(Exception):
+    """Helm refused; `stderr` is all that it said."""
+
+    def __init__(self, command: Sequence[str], stderr: str) -> None:
+        super().__init__(f"{' '.join(command)}\n{stderr}")
+        self.stderr = stderr
+
+
+def render(
+    values: Values,
+    *,
+    chart: Path,
+    helm: Path,
+    show_only: Sequence[str] = (),
+    kube_version: str = "",
+    api_versions: Sequence[str] = (),
+    release: str = "test",
+    namespace: str = "test-ns",
+    upgrade: bool = False,
+) -> list[Object]:
+    """Return the objects of `helm template`, hooks among them, in Helm's order.
+
+    `show_only` names templates by their path inside the chart. Raises HelmError. Nothing is looked
+    up in a cluster.
+    """
+    text = rendered_text(
+        values,
+        chart=chart,
+        helm=helm,
+        show_only=show_only,
+        kube_version=kube_version,
+        api_versions=api_versions,
+        release=release,
+        namespace=namespace,
+        upgrade=upgrade,
+    )
+    return documents(text)
+
+
+def rendered_text(
+    values: Values,
+    *,
+    chart: Path,
+    helm: Path,
+    show_only: Sequence[str] = (),
+    kube_version: str = "",
+    api_versions: Sequence[str] = (),
+    release: str = "test",
+    namespace: str = "test-ns",
+    upgrade: bool = False,
+) -> str:
+    """Return what `helm template` prints. Raises HelmError."""
+    command = [str(helm), "template", release, str(chart), "--namespace", namespace]
+    for template in show_only:
+        command += ["--show-only", template]
+    for version in api_versions:
+        command += ["--api-versions", version]
+    if kube_version:
+        command += ["--kube-version", kube_version]
+    if upgrade:
+        command.append("--is-upgrade")
+    return _helm(command, values)
+
+
+def notes(
+    values: Values,
+    *,
+    chart: Path,
+    helm: Path,
+    release: str = "test",
+    namespace: str = "test-ns",
+) -> str:
+    """Return what Helm tells its user after an install (NOTES.txt). Raises HelmError."""
+    command = [str(helm), "install", release, str(chart), "--namespace", namespace]
+    printed = _helm([*command, "--dry-run=client"], values)
+    _, found, told = printed.partition("\nNOTES:\n")
+    if not found:
+        raise AssertionError(f"Helm printed no notes:\n{printed}")
+    return told
+
+
+def merged(*layers: Values) -> dict[str, Any]:
+    """Return the values as Helm merges them: later ones win, maps are merged, `null` removes."""
+    result: dict[str, Any] = {}
+    for layer in layers:
+        _merge(result, mapping(layer) if isinstance(layer, Path) else layer)
+    return result
+
+
+def _helm(command: list[str], values: Values) -> str:
+    # JSON is YAML that every parser reads alike; PyYAML would write the text "1e3" without quotes.
+    text = values.read_text("utf-8") if isinstance(values, Path) else json.dumps(values)
+    done = subprocess.run(
+        [*command, "--values", "-"],
+        input=text,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise HelmError(command, done.stderr)
+    return done.stdout
+
+
+def _merge(into: dict[str, Any], layer: Mapping[str, Any]) -> None:
+    for key, value in layer.items():
+        present = into.get(key)
+        if isinstance(value, Mapping) and isinstance(present, dict):
+            _merge(present, value)
+        else:
+            into[key] = deepcopy(value)

@@ -1,0 +1,47 @@
+"""Check objects against the schemas of Kubernetes, without a cluster and without a network."""
+
+from collections.abc import Collection, Iterable
+from functools import lru_cache
+
+import kubernetes_validate
+
+from helm_chart_test.objects import Object, object_id
+
+
+@lru_cache(maxsize=1)
+def kubernetes_versions() -> tuple[str, ...]:
+    """Return the versions that there are schemas of, `1.29` first and the newest last."""
+    found = kubernetes_validate.utils.all_versions()
+    minors = {tuple(int(part) for part in version.split("-")[0].split(".")[:2]) for version in found}
+    return tuple(f"{major}.{minor}" for major, minor in sorted(minors))
+
+
+def problems(
+    objects: Iterable[Object], *, kube_version: str, custom_kinds: Collection[str] = ()
+) -> list[str]:
+    """Return what the API server of that version would refuse or drop, one line each.
+
+    Strict: a field that the schema does not know is a problem, because it is a typing mistake. A
+    kind without a schema is one too, unless `custom_kinds` names it.
+    """
+    found = []
+    for thing in objects:
+        try:
+            kubernetes_validate.validate(thing, kube_version, strict=True)
+        except kubernetes_validate.ValidationError as error:
+            where = ".".join(str(part) for part in error.path) or "the object"
+            found.append(f"{object_id(thing)}: {where}: {error.message}")
+        except kubernetes_validate.SchemaNotFoundError as error:
+            if thing["kind"] not in custom_kinds:
+                found.append(f"{object_id(thing)}: {error.message}")
+    return found + _label_problems(objects)
+
+
+def _label_problems(objects: Iterable[Object]) -> list[str]:
+    """What schemas do not say: a label's value has at most 63 characters."""
+    return [
+        f"{object_id(thing)}: label {name}={value!r} is not text of at most 63 characters"
+        for thing in objects
+        for name, value in (thing["metadata"].get("labels") or {}).items()
+        if not isinstance(value, str) or len(value) > 63
+    ]

@@ -1,0 +1,64 @@
+"""Names fit, however long the release's is."""
+
+from typing import Any
+
+import pytest
+
+from helm_chart_test import Object, object_id, pod_template, problems
+from helm_chart_test.fixtures import Renderer
+from support.chart import CUSTOM_KINDS
+
+# Helm takes 53 characters; the 34th and the 53rd end where a cut would leave a dash.
+RELEASES = ("r" * 53, "a-" * 26 + "b", "docker-registry", "x")
+LIMITS = {"CronJob": 52, "Job": 63, "Service": 63, "Deployment": 63}
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_every_name_fits(
+    each_helm: Renderer, scenario: dict[str, Any], release: str
+) -> None:
+    """A name also becomes labels of pods, of at most 63 characters; a CronJob has 11 fewer.
+
+    Seen to fail: no `trunc` in docker-registry.gc.cronJob.name; the config volume's name uncut (W9).
+    """
+    rendered = each_helm(scenario, release=release)
+    for thing in rendered:
+        name = thing["metadata"]["name"]
+        assert len(name) <= LIMITS.get(thing["kind"], 253), object_id(thing)
+        assert not name.startswith("-") and not name.endswith("-")
+        pod = pod_template(thing)
+        if pod:
+            assert all(len(n) <= 63 for n in _names_inside(pod)), object_id(thing)
+    assert problems(rendered, kube_version="1.29", custom_kinds=CUSTOM_KINDS) == []
+
+
+def test_suffixes_survive_the_cut(render: Renderer) -> None:
+    """Seen to fail: the whole name cut, so that two objects of one kind had one name."""
+    rendered = render({"garbageCollect": {"enabled": True}}, release="r" * 53)
+    ids = [object_id(thing) for thing in rendered]
+    assert len(set(ids)) == len(ids)
+    names = {thing["kind"]: thing["metadata"]["name"] for thing in rendered}
+    assert names["CronJob"].endswith("-garbage-collector")
+    assert names["Job"].endswith("-preflight")
+
+
+def test_a_release_called_like_the_chart_is_not_doubled(render: Renderer) -> None:
+    """As at the peers: `helm install docker-registry` names its objects docker-registry."""
+    rendered = render({}, release="my-docker-registry-1")
+    assert object_id(_one(rendered, "Deployment")) == "Deployment/my-docker-registry-1"
+    overridden = render({"fullnameOverride": "images"})
+    assert object_id(_one(overridden, "Deployment")) == "Deployment/images"
+    renamed = _one(render({"nameOverride": "images"}), "Deployment")
+    assert object_id(renamed) == "Deployment/test-images"
+    assert renamed["spec"]["selector"]["matchLabels"] == {"app": "images", "release": "test"}
+
+
+def _one(objects: list[Object], kind: str) -> Object:
+    (found,) = (thing for thing in objects if thing["kind"] == kind)
+    return found
+
+
+def _names_inside(pod: Object) -> list[str]:
+    spec = pod["spec"]
+    every = [*spec.get("volumes", []), *spec.get("initContainers", []), *spec["containers"]]
+    return [thing["name"] for thing in every]

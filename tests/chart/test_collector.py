@@ -138,7 +138,7 @@ def test_everything_that_runs_the_image_is_checked_before(render: Renderer) -> N
 
 
 def test_the_preflight_uses_only_what_comes_with_it(render: Renderer) -> None:
-    """Before an install the release's objects do not exist, before an upgrade they are the old ones.
+    """Before an install the release's objects do not exist, before an upgrade they are old.
 
     Seen to fail: the Job's environment from `<fullname>-secret`; its serviceAccountName from the
     values.
@@ -306,7 +306,10 @@ def test_both_ends_read_one_token(render: Renderer) -> None:
     ("image", "expected"),
     [
         ({}, "registry-gc:5.0.0"),
-        ({"registry": "registry.example.com/tools"}, "registry.example.com/tools/registry-gc:5.0.0"),
+        (
+            {"registry": "registry.example.com/tools"},
+            "registry.example.com/tools/registry-gc:5.0.0",
+        ),
         ({"tag": "abc", "repository": "my/gc"}, "my/gc:abc"),
         ({"digest": "sha256:ab"}, "registry-gc:5.0.0@sha256:ab"),
     ],

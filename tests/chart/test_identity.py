@@ -14,7 +14,9 @@ from helm_chart_test.fixtures import Renderer
 from support.chart import PEERS
 
 _FILE = PEERS / "identity.json"
-_SETS: dict[str, Any] = json.loads(_FILE.read_text("utf-8"))["twuni 3.0.0"] if _FILE.exists() else {}
+_SETS: dict[str, Any] = (
+    json.loads(_FILE.read_text("utf-8"))["twuni 3.0.0"] if _FILE.exists() else {}
+)
 
 pytestmark = pytest.mark.skipif(not _SETS, reason=f"there is no {_FILE}")
 
@@ -64,9 +66,7 @@ def test_secrets_and_configuration_have_the_same_keys(
     matched: list[tuple[Object, Object]],
 ) -> None:
     """Seen to fail: no proxyUsername while it is empty."""
-    compared = [
-        (sorted(our["data"]), peer["keys"]) for peer, our in matched if "keys" in peer
-    ]
+    compared = [(sorted(our["data"]), peer["keys"]) for peer, our in matched if "keys" in peer]
     assert len(compared) == 2
     assert all(ours == theirs for ours, theirs in compared), compared
 

@@ -68,14 +68,14 @@ def test_a_risk_is_told(render: Renderer, risk: str) -> None:
     assert told in render.notes(values)
 
 
-def test_a_safe_release_is_told_no_risk(each_helm: Renderer) -> None:
+def test_a_safe_release_is_told_no_risk(render: Renderer) -> None:
     """The control of the test above: fails when a risk is printed whatever the values."""
     values = {
         "persistence": {"enabled": True, "deleteEnabled": True},
         "secrets": {"htpasswd": "a:b"},
         "garbageCollect": {"enabled": True},
     }
-    notes = each_helm.notes(values)
+    notes = render.notes(values)
     assert "Before you rely on it" not in notes
     for _, told in RISKS.values():
         assert told not in notes

@@ -29,8 +29,10 @@ def test_the_service_selects_the_registry_and_nothing_else(objects: list[Object]
 
 
 def test_what_else_selects_pods_selects_as_the_service_does(render: Renderer) -> None:
-    """Seen to fail: the budget that selects by app.kubernetes.io/instance, which the hook has too."""
-    rendered = render({"podDisruptionBudget": {"maxUnavailable": 1}, "garbageCollect": {"enabled": True}})
+    """Seen to fail: a budget that selects by app.kubernetes.io/instance, as the hook has it."""
+    rendered = render(
+        {"podDisruptionBudget": {"maxUnavailable": 1}, "garbageCollect": {"enabled": True}}
+    )
     selector = one(rendered, "Service")["spec"]["selector"]
     assert one(rendered, "PodDisruptionBudget")["spec"]["selector"]["matchLabels"] == selector
     assert one(rendered, "Deployment")["spec"]["selector"]["matchLabels"] == selector
@@ -59,7 +61,9 @@ def test_the_target_port_is_where_the_registry_listens(render: Renderer) -> None
 
 def test_the_collectors_port_is_on_no_service(objects: list[Object]) -> None:
     """Seen to fail: a port `gc` in service.yaml."""
-    ports = [port for thing in objects if thing["kind"] == "Service" for port in thing["spec"]["ports"]]
+    ports = [
+        port for thing in objects if thing["kind"] == "Service" for port in thing["spec"]["ports"]
+    ]
     assert ports
     assert all(port["targetPort"] not in {5002, "gc"} for port in ports)
 

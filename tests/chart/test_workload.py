@@ -115,7 +115,9 @@ def test_false_is_an_answer_for_s3(render: Renderer) -> None:
     """Seen to fail: `with .secure`, which drops false (S3), and numbers without quotes (S4)."""
     s3 = {"bucket": 20240101, "region": "eu", "secure": False, "encrypt": False, "skipverify": True}
     env = env_of(render({"storage": "s3", "s3": s3}))
-    found = {name[20:]: value for name, value in env.items() if name.startswith("REGISTRY_STORAGE_S3_")}
+    found = {
+        name[20:]: value for name, value in env.items() if name.startswith("REGISTRY_STORAGE_S3_")
+    }
     assert found == {
         "BUCKET": "20240101",
         "REGION": "eu",
@@ -212,7 +214,10 @@ def test_a_folder_of_the_node_gets_its_owner(render: Renderer) -> None:
     ("values", "owner"),
     [
         ({"containerSecurityContext": {"runAsUser": 7, "runAsGroup": 8}}, "7:8"),
-        ({"containerSecurityContext": {"enabled": False}, "securityContext": {"fsGroup": 9}}, "1000:9"),
+        (
+            {"containerSecurityContext": {"enabled": False}, "securityContext": {"fsGroup": 9}},
+            "1000:9",
+        ),
         ({"containerSecurityContext": {"runAsUser": 0, "runAsNonRoot": False}}, None),
     ],
 )

@@ -1,6 +1,7 @@
 """Test what a Helm chart renders, as plain Python objects. See README.md."""
 
 from helm_chart_test.comparing import differences
+from helm_chart_test.fake_cluster import fake_cluster
 from helm_chart_test.linting import style_problems
 from helm_chart_test.objects import Object, containers, object_id, pod_template
 from helm_chart_test.rendering import HelmError, merged, notes, render
@@ -12,6 +13,7 @@ __all__ = [
     "Object",
     "containers",
     "differences",
+    "fake_cluster",
     "kubernetes_versions",
     "merged",
     "notes",

@@ -25,8 +25,8 @@ def helm_binary(variable: str, command: str) -> Path:
     """Return the path of a Helm.
 
     `variable` names an environment variable that may hold the path; else `command` is run once,
-    from the working directory, and the last line that it prints is the path. `command` may be empty:
-    then it is the `helm` on the PATH. Raises RuntimeError with all that the command said.
+    from the working directory, and the last line that it prints is the path. An empty `command`
+    means the `helm` on the PATH. Raises RuntimeError with all that the command said.
     """
     given = os.environ.get(variable)
     if given:
@@ -40,7 +40,9 @@ def helm_binary(variable: str, command: str) -> Path:
         shlex.split(command), capture_output=True, text=True, check=False, timeout=1800
     )
     if done.returncode != 0 or not done.stdout.strip():
-        raise RuntimeError(f"`{command}` found no Helm (set {variable}):\n{done.stdout}{done.stderr}")
+        raise RuntimeError(
+            f"`{command}` found no Helm (set {variable}):\n{done.stdout}{done.stderr}"
+        )
     return _existing(done.stdout.strip().splitlines()[-1], f"`{command}`")
 
 
@@ -87,7 +89,8 @@ class Renderer:
     ) -> Result:
         asked = [function.__name__, merged(values), dict(options)]
         key = json.dumps(asked, sort_keys=True, default=str)
-        if key not in self._known:
+        # A cluster may have changed since it was asked.
+        if key not in self._known or options.get("kubeconfig"):
             self._known[key] = function(values, chart=self.chart, helm=self.helm, **options)
         result: Result = self._known[key]
         return result

@@ -29,9 +29,7 @@ _GoLoader.add_implicit_resolver(
     re.compile(r"^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)[eE][-+]?[0-9]+$"),
     list("-+.0123456789"),
 )
-_GoLoader.add_implicit_resolver(
-    "tag:yaml.org,2002:bool", re.compile(r"^[yYnN]$"), list("yYnN")
-)
+_GoLoader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^[yYnN]$"), list("yYnN"))
 
 
 def _boolean(loader: Any, node: Any) -> bool:

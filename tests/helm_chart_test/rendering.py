@@ -33,11 +33,12 @@ def render(
     release: str = "test",
     namespace: str = "test-ns",
     upgrade: bool = False,
+    kubeconfig: Path | None = None,
 ) -> list[Object]:
     """Return the objects of `helm template`, hooks among them, in Helm's order.
 
-    `show_only` names templates by their path inside the chart. Raises HelmError. Nothing is looked
-    up in a cluster.
+    `show_only` names templates by their path inside the chart. `kubeconfig` names the cluster that
+    `lookup` asks; without one it finds nothing. Raises HelmError.
     """
     text = rendered_text(
         values,
@@ -49,6 +50,7 @@ def render(
         release=release,
         namespace=namespace,
         upgrade=upgrade,
+        kubeconfig=kubeconfig,
     )
     return documents(text)
 
@@ -64,6 +66,7 @@ def rendered_text(
     release: str = "test",
     namespace: str = "test-ns",
     upgrade: bool = False,
+    kubeconfig: Path | None = None,
 ) -> str:
     """Return what `helm template` prints. Raises HelmError."""
     command = [str(helm), "template", release, str(chart), "--namespace", namespace]
@@ -75,6 +78,10 @@ def rendered_text(
         command += ["--kube-version", kube_version]
     if upgrade:
         command.append("--is-upgrade")
+    if kubeconfig:
+        # Helm 4 would otherwise also ask for the cluster's schemas.
+        command += ["--dry-run=server", "--disable-openapi-validation"]
+        command += ["--kubeconfig", str(kubeconfig)]
     return _helm(command, values)
 
 
@@ -86,7 +93,10 @@ def notes(
     release: str = "test",
     namespace: str = "test-ns",
 ) -> str:
-    """Return what Helm tells its user after an install (NOTES.txt). Raises HelmError."""
+    """Return what Helm tells its user after an install (NOTES.txt). Raises HelmError.
+
+    Needs Helm 4: Helm 3 asks a cluster for its version even in a dry run.
+    """
     command = [str(helm), "install", release, str(chart), "--namespace", namespace]
     printed = _helm([*command, "--dry-run=client"], values)
     _, found, told = printed.partition("\nNOTES:\n")

@@ -12,7 +12,9 @@ from helm_chart_test.objects import Object, object_id
 def kubernetes_versions() -> tuple[str, ...]:
     """Return the versions that there are schemas of, `1.29` first and the newest last."""
     found = kubernetes_validate.utils.all_versions()
-    minors = {tuple(int(part) for part in version.split("-")[0].split(".")[:2]) for version in found}
+    minors = {
+        tuple(int(part) for part in version.split("-")[0].split(".")[:2]) for version in found
+    }
     return tuple(f"{major}.{minor}" for major, minor in sorted(minors))
 
 

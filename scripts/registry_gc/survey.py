@@ -111,7 +111,8 @@ def _survey_repository(
         if age is Age.YOUNG or (after_unlinking and not link.away):
             protected |= look.named_by(entry)
     plan.vacant += repository.hollow
-    plan.uploads += [each for each in repository.uploads if clock.is_stale(each)]
+    if repository.complete:
+        plan.uploads += [each for each in repository.uploads if clock.is_stale(each)]
     plan.problems += reached.problems
     plan.tags += len(repository.tags)
     if len(plan.links) > before or not (repository.tags or repository.revisions):

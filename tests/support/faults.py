@@ -1,0 +1,87 @@
+"""A file system that dies or fails at its n-th change, as the collector's storage sees it.
+
+It stands in for the module `os` (and for `open`) inside `registry_gc.storage`, so every system call
+that changes something is a point, also those inside one operation of the store: between `link` and
+`unlink`, between `mkdir` and `rename`. What a test does by itself is not counted.
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from registry_gc import storage
+
+CHANGES = (
+    "rename", "replace", "link", "unlink", "rmdir", "makedirs", "posix_fallocate",
+)  # fmt: skip
+
+
+class Died(BaseException):
+    """The process was killed; nothing of it runs after that."""
+
+
+@dataclass
+class Faults:
+    """Stops counting at the `at`-th change (from 0): `meet` then says what happens.
+
+    `calls` names every change that was tried. With `lasting`, every change after it meets the same.
+    """
+
+    at: int
+    meet: Callable[[str], None]
+    lasting: bool = False
+    calls: list[str] = field(default_factory=list)
+
+    @property
+    def met(self) -> bool:
+        """Whether the point was reached."""
+        return len(self.calls) > self.at
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in CHANGES:
+            return getattr(os, name)
+        function = getattr(os, name)
+
+        def counted(*arguments: Any, **named: Any) -> Any:
+            self.count(name)
+            return function(*arguments, **named)
+
+        return counted
+
+    def fsync(self, descriptor: int) -> None:
+        """Do nothing: no test pulls the plug of the machine, and it takes most of the time."""
+
+    def open_file(self, path: str, mode: str = "r", **named: Any) -> Any:
+        """Open a file; to make one is a change."""
+        if "w" in mode:
+            self.count("open")
+        return open(path, mode, **named)  # noqa: PTH123 - what the storage itself calls
+
+    def count(self, name: str) -> None:
+        self.calls.append(name)
+        number = len(self.calls) - 1
+        if number == self.at or (self.lasting and number > self.at):
+            self.meet(name)
+
+
+def dies(name: str) -> None:
+    raise Died(name)
+
+
+def fails(number: int) -> Callable[[str], None]:
+    """Return what raises the OSError of this number."""
+
+    def meet(name: str) -> None:
+        raise OSError(number, os.strerror(number), name)
+
+    return meet
+
+
+def install(monkeypatch: pytest.MonkeyPatch, faults: Faults) -> Faults:
+    """Let the storage meet these faults until `monkeypatch` ends."""
+    monkeypatch.setattr(storage, "os", faults)
+    monkeypatch.setattr(storage, "open", faults.open_file, raising=False)
+    return faults

@@ -268,3 +268,27 @@ def test_a_damaged_link_is_named_and_stops_nothing(start_registry: StartRegistry
     assert left_behind(registry.v2, gone) == []
     assert client.pull("victim", image("victim").digest).missing == ()
     assert registry.garbage_collect("-m").returncode == 1
+
+
+def test_a_tag_that_is_just_being_written_is_no_problem(start_registry: StartRegistry) -> None:
+    """A push writes a tag's index entry and then its current link: a scan may come in between.
+
+    Seen to fail: report every tag without a current link (an exit code of 1 for a sound store).
+    """
+    registry = start_registry()
+    client = registry.client()
+    client.push("app", image("new"), "new")
+    current = registry.v2 / "repositories/app/_manifests/tags/new/current/link"
+    content = current.read_text()
+    current.unlink()
+
+    collect_well(registry)
+
+    current.write_text(content)
+    assert client.pull("app", "new").missing == ()
+    (entry,) = (registry.v2 / "repositories/app/_manifests/tags/new/index").rglob("link")
+    current.unlink()
+    os.utime(entry, (0, 0))
+    damaged = collect(registry)
+    assert damaged.code == 1
+    assert "app:new has no current link" in damaged.report["problems"][0]

@@ -185,13 +185,14 @@ class Acknowledged:
         self.pushes[repository, reference] = digest
 
     def lost(self, registry: RegistryProcess) -> list[str]:
-        """Return what does not pull whole, or is another manifest than was acknowledged."""
+        """Return one line for each that does not pull whole, or is another manifest now."""
         client = registry.client()
-        found: list[str] = []
+        found = []
         for (repository, reference), digest in sorted(self.pushes.items()):
             pulled = client.pull(repository, reference)
-            found += pulled.missing
-            if not pulled.missing and pulled.digest != digest:
+            if pulled.missing:
+                found.append(f"{repository}:{reference} lacks {'; '.join(pulled.missing)}")
+            elif pulled.digest != digest:
                 found.append(f"{repository}:{reference} is {pulled.digest}, not {digest}")
         return found
 

@@ -71,7 +71,7 @@ def make_collector() -> str:
                 context = Path(folder)
                 shutil.copytree(_packages(), context / "packages")
                 shutil.copytree(
-                    ROOT / "scripts/registry_gc", context / "packages/registry_gc",
+                    ROOT / "scripts/registry_gc", context / "registry_gc",
                     ignore=shutil.ignore_patterns("__pycache__"),
                 )  # fmt: skip
                 shutil.copy(ROOT / "scripts/registry-gc", context / "registry-gc")
@@ -141,8 +141,7 @@ def package(registry: str) -> None:
 
 def load_all() -> None:
     """Load the images into the cluster, if it is up."""
-    for image in (REGISTRY_IMAGE, f"{REPOSITORY}:{content_tag()}", f"{REPOSITORY}:{version()}"):
-        kind_cluster.load(image)
+    kind_cluster.load(REGISTRY_IMAGE, f"{REPOSITORY}:{content_tag()}", f"{REPOSITORY}:{version()}")
 
 
 def _check_registry(registry: str, target: str) -> None:

@@ -85,16 +85,21 @@ def delete() -> None:
         folder().rmdir()
 
 
-def load(image: str) -> None:
-    """Load an image of the engine's into every node, unless it is there already."""
-    identity = run("docker", "image", "inspect", "--format", "{{.Id}}", image).strip()
-    record = folder() / "loaded.json"
+def load(*images: str) -> None:
+    """Load images of the engine's into every node, unless they are there already."""
     cluster = run("docker", "inspect", "--format", "{{.Id}}", nodes()[0]).strip()
+    wanted = {
+        image: [cluster, run("docker", "image", "inspect", "--format", "{{.Id}}", image).strip()]
+        for image in images
+    }
+    record = folder() / "loaded.json"
     loaded = json.loads(record.read_text()) if record.exists() else {}
-    if loaded.get(image) == [cluster, identity]:
+    missing = [image for image, identity in wanted.items() if loaded.get(image) != identity]
+    if not missing:
         return
-    run(programs.program("kind"), "load", "docker-image", image, "--name", NAME, timeout=600)
-    record.write_text(json.dumps({**loaded, image: [cluster, identity]}))
+    # All in one archive, in which what they share is there once.
+    run(programs.program("kind"), "load", "docker-image", *missing, "--name", NAME, timeout=600)
+    record.write_text(json.dumps({**loaded, **wanted}))
 
 
 def _write_kubeconfig() -> None:

@@ -1,0 +1,200 @@
+"""The collector in the registry's pod: collects on a period, and when asked over HTTP."""
+
+import json
+import logging
+import random
+import signal
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import waitress
+from waitress.server import BaseWSGIServer
+
+from registry_gc import registry_config
+from registry_gc.errors import CollectorError, ConfigurationError
+from registry_gc.layout import STATE
+from registry_gc.options import duration
+from registry_gc.restart import find_registry
+from registry_gc.sidecar_http import LARGEST_BODY, Application
+from registry_gc.sidecar_runs import Runs, own_command
+from registry_gc.storage import FileStore, NoSpaceError
+
+log = logging.getLogger("registry_gc.sidecar")
+
+_JITTER = 0.1  # of the start delay, so that many releases do not start together
+_LAST_REPORT = f"{STATE}/reports/last.json"
+_STORE_ID = f"{STATE}/store-id"
+_TICK = 1.0  # seconds
+
+
+@dataclass(frozen=True)
+class SidecarSettings:
+    """How the sidecar runs; the collection's own options pass through `environment`."""
+
+    config: Path
+    environment: Mapping[str, str]
+    period: timedelta = timedelta()
+    start_delay: timedelta = timedelta(seconds=60)
+    memory_start_delay: timedelta = timedelta(minutes=10)
+    stop_timeout: timedelta = timedelta(seconds=90)
+    port: int = 5002
+    token_file: Path = Path("/var/run/secrets/docker-registry-gc/token")
+    command: tuple[str, ...] = field(default_factory=lambda: tuple(own_command()))
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str], config: Path) -> "SidecarSettings":
+        """Read GC_PERIOD, GC_START_DELAY, GC_MEMORY_START_DELAY, GC_STOP_TIMEOUT, GC_PORT and
+        GC_TOKEN_FILE. Raises ConfigurationError, which names the variable."""
+        return cls(
+            config,
+            environment,
+            period=_length(environment, "GC_PERIOD", cls.period),
+            start_delay=_length(environment, "GC_START_DELAY", cls.start_delay),
+            memory_start_delay=_length(
+                environment, "GC_MEMORY_START_DELAY", cls.memory_start_delay
+            ),
+            stop_timeout=_length(environment, "GC_STOP_TIMEOUT", cls.stop_timeout),
+            port=_port(environment.get("GC_PORT") or str(cls.port)),
+            token_file=Path(environment.get("GC_TOKEN_FILE") or cls.token_file),
+        )
+
+
+def _length(environment: Mapping[str, str], name: str, default: timedelta) -> timedelta:
+    text = environment.get(name, "").strip()
+    if not text:
+        return default
+    if name == "GC_PERIOD" and text.isdigit():
+        return timedelta(seconds=int(text))
+    try:
+        return duration(text)
+    except ConfigurationError as error:
+        raise ConfigurationError(
+            f"{name}: {error.what}", why=error.why, next_step=error.next_step
+        ) from error
+
+
+def _port(text: str) -> int:
+    if not text.isdigit() or not 0 < int(text) < 65536:
+        raise ConfigurationError(
+            f"GC_PORT: {text!r} is not a port",
+            why="the sidecar listens on a TCP port",
+            next_step="write a number from 1 to 65535, such as 5002",
+        )
+    return int(text)
+
+
+class Sidecar:
+    """One sidecar. `serve` blocks until SIGTERM."""
+
+    def __init__(self, settings: SidecarSettings) -> None:
+        self._settings = settings
+        self._began = time.monotonic()
+        self._stop = threading.Event()
+        self.runs = Runs(
+            settings.command, settings.config, settings.environment, delay=self.seconds_to_wait
+        )
+        self.application = Application(
+            self.runs, settings.token_file, stored=self.stored_report, store_id=self.store_id
+        )
+
+    def serve(self) -> int:
+        """Recover, listen, collect on the period; return the exit code after SIGTERM."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda _number, _frame: self._stop.set())
+        self.runs.recover()
+        server = waitress.create_server(
+            self.application,
+            host="*",
+            port=self._settings.port,
+            threads=2,
+            max_request_body_size=LARGEST_BODY,
+            connection_limit=50,
+            ident="registry-gc",
+        )
+        threading.Thread(target=server.run, name="http", daemon=True).start()
+        log.info(
+            "listening on port %d; %s",
+            self._settings.port,
+            f"collecting every {self._settings.period}"
+            if self._settings.period
+            else "collecting when asked",
+        )
+        self._collect_on_the_period()
+        self._end(server)
+        return 0
+
+    def seconds_to_wait(self) -> float:
+        """Return for how long no run may begin: a registry without a sidecar may still serve.
+
+        Only one that keeps descriptors in memory could do harm.
+        """
+        since = time.monotonic() - self._began
+        left = self._settings.memory_start_delay.total_seconds() - since
+        return left if left > 0 and self._caches_in_memory() else 0.0
+
+    def stored_report(self) -> Mapping[str, Any] | None:
+        """Return the report of this store's last collection, whichever replica ran it."""
+        with suppress(CollectorError, ValueError):
+            if (store := self._store()) and (found := store.read(_LAST_REPORT, 16 * 1024 * 1024)):
+                report = json.loads(found[0])
+                return report if isinstance(report, dict) else None
+        return None
+
+    def store_id(self) -> str:
+        """Return the store's name, empty until its first collection."""
+        with suppress(CollectorError, NoSpaceError):
+            if (store := self._store()) and (found := store.read(_STORE_ID, 100)):
+                return found[0].decode(errors="replace")
+        return ""
+
+    def _collect_on_the_period(self) -> None:
+        delay = self._settings.start_delay.total_seconds()
+        # Not a secret: jitter.
+        not_before = self._began + delay * (1 + random.uniform(0, _JITTER))  # noqa: S311
+        while not self._stop.wait(_TICK):
+            if not self._settings.period or time.monotonic() < not_before:
+                continue
+            if self.runs.current is None and self._is_due() and not self.seconds_to_wait():
+                self.runs.request(dry_run=False)
+
+    def _is_due(self) -> bool:
+        """Say whether the period has passed since the last run's end, whoever ran it."""
+        ends = [self.runs.last.ended] if self.runs.last and self.runs.last.ended else []
+        if report := self.stored_report():
+            with suppress(KeyError, ValueError):
+                ends.append(datetime.fromisoformat(report["finished"]))
+        return not ends or datetime.now(UTC) - max(ends) >= self._settings.period
+
+    def _end(self, server: BaseWSGIServer) -> None:
+        log.info("stopping")
+        self.runs.stop(self._settings.stop_timeout.total_seconds())
+        server.close()
+
+    def _caches_in_memory(self) -> bool:
+        with suppress(CollectorError):
+            return self._registry_config().cache == "inmemory"
+        return True  # not known, so it may
+
+    def _registry_config(self) -> registry_config.RegistryConfig:
+        registry = find_registry(self._settings.config)
+        environment = registry.environment if registry else self._settings.environment
+        return registry_config.load(self._settings.config, environment)
+
+    def _store(self) -> FileStore | None:
+        config = self._registry_config()
+        return FileStore(config.root) if config.driver == "filesystem" else None
+
+
+def serve(settings: SidecarSettings) -> int:
+    """Run the sidecar until SIGTERM; return its exit code."""
+    logging.basicConfig(
+        level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s"
+    )
+    return Sidecar(settings).serve()

@@ -1,0 +1,96 @@
+"""The sidecar's HTTP: POST /collect, GET /status, GET /healthz.
+
+Everything but /healthz needs the bearer token, a file that is read at each request.
+"""
+
+import hmac
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs
+
+from registry_gc.sidecar_runs import Answer, Run, Runs
+
+LARGEST_BODY = 64 * 1024  # bytes
+
+_StartResponse = Callable[[str, list[tuple[str, str]]], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """A WSGI application. `stored` returns the report that lies in the store, None if none does;
+    `store_id` the store's name."""
+
+    runs: Runs
+    token_file: Path
+    stored: Callable[[], Mapping[str, Any] | None]
+    store_id: Callable[[], str]
+
+    def __call__(
+        self, environ: Mapping[str, Any], start_response: _StartResponse
+    ) -> Iterable[bytes]:
+        """Answer one request (PEP 3333)."""
+        answer = self._answer(environ)
+        body = json.dumps(answer.body).encode()
+        headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
+        start_response(f"{answer.status} {HTTPStatus(answer.status).phrase}", headers)
+        return [body]
+
+    def _answer(self, environ: Mapping[str, Any]) -> Answer:
+        match environ["REQUEST_METHOD"], environ.get("PATH_INFO", ""):
+            case "GET", "/healthz":
+                return Answer(200, {"ok": True})
+            case "POST", "/collect":
+                return self._refusal(environ) or self._collect(environ)
+            case "GET", "/status":
+                return self._refusal(environ) or self._status(environ)
+            case _:
+                return Answer(404, {"error": "there are POST /collect, GET /status, GET /healthz"})
+
+    def _refusal(self, environ: Mapping[str, Any]) -> Answer | None:
+        try:
+            token = self.token_file.read_bytes().strip()
+        except OSError as error:
+            return Answer(503, {"error": f"the token cannot be read: {error.strerror}"})
+        if not token:
+            return Answer(503, {"error": "the token's file is empty, so nobody is let in"})
+        given = str(environ.get("HTTP_AUTHORIZATION", "")).removeprefix("Bearer ")
+        if not hmac.compare_digest(given.encode("latin-1", errors="replace"), token):
+            return Answer(401, {"error": "the token is missing or is not this release's"})
+        return None
+
+    def _collect(self, environ: Mapping[str, Any]) -> Answer:
+        try:
+            content = environ["wsgi.input"].read(LARGEST_BODY)
+            asked = json.loads(content) if content else {}
+            dry_run = asked.get("dryRun", False)
+        except (ValueError, AttributeError):
+            return Answer(400, {"error": 'the body is not a JSON object such as {"dryRun": true}'})
+        if not isinstance(dry_run, bool) or set(asked) - {"dryRun"}:
+            return Answer(400, {"error": "the only option is dryRun, true or false"})
+        return self.runs.request(dry_run=dry_run)
+
+    def _status(self, environ: Mapping[str, Any]) -> Answer:
+        wanted = parse_qs(environ.get("QUERY_STRING", "")).get("run", [""])[0]
+        for run in (self.runs.current, self.runs.last):
+            if run is not None and wanted in ("", run.name):
+                return Answer(200, self._told(run))
+        report = self.stored()
+        if report is not None and wanted in ("", report["run"]):
+            done = Run(str(report["run"]), dry_run=False)
+            done.exit_code, done.report = int(report.get("exitCode", 0)), report
+            return Answer(200, self._told(done))
+        return Answer(404, {"error": f"no run {wanted}" if wanted else "nothing was collected yet"})
+
+    def _told(self, run: Run) -> Mapping[str, object]:
+        return {
+            "run": run.name,
+            "state": "running" if run.exit_code is None else "done",
+            "phase": self.runs.phase() if run.exit_code is None else "done",
+            "exitCode": run.exit_code,
+            "report": run.report,
+            "store": self.store_id(),
+        }

@@ -1,0 +1,185 @@
+"""The collections of one sidecar: one at a time, each in a process of its own.
+
+A collection's memory goes with its process; what it did stays in the store's state directory, where
+any replica can read it.
+"""
+
+import contextlib
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+log = logging.getLogger("registry_gc.sidecar")
+
+Report = Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class Run:
+    """One collection; `exit_code` and `report` are None while it runs."""
+
+    name: str
+    dry_run: bool
+    exit_code: int | None = None
+    report: Report | None = None
+    ended: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a request to collect gets: an HTTP status and a mapping that becomes JSON."""
+
+    status: int
+    body: Mapping[str, object]
+
+
+@dataclass(slots=True)
+class Runs:
+    """Starts collections and remembers the current and the last one.
+
+    `command` is the collector without its verb; `delay` returns the seconds for which no run may
+    begin yet.
+    """
+
+    command: Sequence[str]
+    config: Path
+    environment: Mapping[str, str]
+    delay: Callable[[], float] = lambda: 0.0
+    current: Run | None = None
+    last: Run | None = None
+    _process: subprocess.Popen[str] | None = None
+    _thread: threading.Thread | None = None
+    _stopping: bool = False
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="registry-gc-")))
+
+    def request(self, *, dry_run: bool) -> Answer:
+        """Begin a collection, or say why not; the same one that runs already is joined."""
+        with self._lock:
+            if self.current is not None:
+                if self.current.dry_run == dry_run:
+                    return Answer(200, {"run": self.current.name})
+                sentence = "a run with other options goes on; ask again when it has ended"
+                return Answer(409, {"run": self.current.name, "error": sentence})
+            if self._stopping:
+                return Answer(503, {"error": "this sidecar is stopping", "retryAfter": 5})
+            if (seconds := self.delay()) > 0:
+                sentence = (
+                    "the registry keeps descriptors in memory, and one that was there before this "
+                    f"pod may still serve: no collection for another {seconds:.0f} s"
+                )
+                return Answer(503, {"error": sentence, "retryAfter": max(1, round(seconds))})
+            run = self.current = Run(_new_name(), dry_run)
+            self._thread = threading.Thread(target=self._collect, args=(run,), name=run.name)
+            self._thread.start()
+            return Answer(202, {"run": run.name})
+
+    def phase(self) -> str:
+        """Return the phase of the current run, `done` if none goes on."""
+        if self.current is None:
+            return "done"
+        with contextlib.suppress(OSError, ValueError):
+            progress = json.loads(self._progress.read_text(encoding="utf-8"))
+            if progress["run"] == self.current.name:
+                return str(progress["phase"])
+        return "scan"
+
+    def recover(self) -> None:
+        """End what a dead run left, before anything else is done."""
+        done = subprocess.run(
+            [*self.command, "recover", str(self.config)],
+            env=self._child_environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        said = (done.stdout + done.stderr).strip()
+        log.log(logging.INFO if done.returncode == 0 else logging.ERROR, "recover: %s", said)
+
+    def stop(self, timeout: float) -> None:
+        """End the current run, which puts back what it took; wait for it."""
+        with self._lock:
+            self._stopping = True
+            process, thread = self._process, self._thread
+        if process is not None and process.poll() is None:
+            log.info("told the collection to stop")
+            process.send_signal(signal.SIGTERM)
+        if thread is not None:
+            thread.join(timeout)
+
+    @property
+    def _progress(self) -> Path:
+        return self._folder / "progress.json"
+
+    def _collect(self, run: Run) -> None:
+        log.info("run %s begins%s", run.name, " (dry run)" if run.dry_run else "")
+        try:
+            run.exit_code, run.report = self._run_child(run)
+        except OSError as error:
+            run.exit_code, run.report = 5, {"run": run.name, "error": f"cannot start: {error}"}
+        run.ended = datetime.now(UTC)
+        log.info("run %s ended with exit code %s", run.name, run.exit_code)
+        with self._lock:
+            self.last, self.current, self._process = run, None, None
+
+    def _run_child(self, run: Run) -> tuple[int, Report]:
+        verb = "plan" if run.dry_run else "collect"
+        process = subprocess.Popen(
+            [*self.command, verb, str(self.config), "--output", "json"],
+            env=self._child_environment(run.name),
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self._process = process
+        if self._stopping:
+            process.send_signal(signal.SIGTERM)  # asked to stop while this one was being started
+        said, _ = process.communicate()
+        report = _parsed(said)
+        if report is not None and process.returncode >= 0:
+            return process.returncode, report
+        log.error("run %s died with %s: undoing what it did", run.name, process.returncode)
+        self.recover()
+        error = (
+            f"the collection died (exit {process.returncode}); what it took was put back\n"
+            "  why:  the pod's log says more; a memory limit that is too small looks like this\n"
+            "  next: see `kubectl logs -c gc`; if it was killed, raise "
+            "garbageCollect.sidecar.resources"
+        )
+        return 5, {"run": run.name, "outcome": "failed", "error": error}
+
+    def _child_environment(self, run: str = "") -> dict[str, str]:
+        restart = self.environment.get("GC_RESTART", "auto")
+        return {
+            **self.environment,
+            # In a pod the kubelet starts the registry again, which is all that auto asks.
+            "GC_RESTART": "always" if restart == "auto" else restart,
+            "GC_PROGRESS_FILE": str(self._progress),
+            "GC_RUN_ID": run,
+        }
+
+
+def own_command() -> list[str]:
+    """Return how this very collector is called."""
+    return [sys.executable, "-m", "registry_gc"]
+
+
+def _new_name() -> str:
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{os.urandom(3).hex()}"
+
+
+def _parsed(said: str) -> Report | None:
+    try:
+        report = json.loads(said)
+    except ValueError:
+        return None
+    return report if isinstance(report, dict) else None

@@ -74,7 +74,6 @@ def make_collector() -> str:
                     ROOT / "scripts/registry_gc", context / "registry_gc",
                     ignore=shutil.ignore_patterns("__pycache__"),
                 )  # fmt: skip
-                shutil.copy(ROOT / "scripts/registry-gc", context / "registry-gc")
                 run(
                     "docker", "build", "-q", "--build-arg", f"BASE={base}", "-t", name,
                     "-f", ROOT / "scripts/Dockerfile", context, env=build_environment(),
@@ -204,7 +203,7 @@ def _root(name: str, packages: tuple[str, ...]) -> Path:
 _MERGE_USR = 'for d in bin sbin lib lib64; do mkdir -p "$1/usr/$d"; ln -s "usr/$d" "$1/$d"; done'
 _TRIM = (
     'rm -rf "$1"/usr/share/doc "$1"/usr/share/man "$1"/usr/share/locale "$1"/var/lib/apt '
-    '"$1"/var/cache; [ ! -e "$1/usr/bin/python3" ] || ln -s /usr/bin/python3 "$1/usr/local/bin/"'
+    '"$1"/var/cache'
 )
 
 

@@ -152,14 +152,14 @@ def entry_in(folder: str) -> Entry | None:
     return None
 
 
-_SUBJECT_TAG = re.compile(r"(sha256|sha384|sha512)-([0-9a-f]+)(?:\..+)?")
+_SUBJECT_TAG = re.compile(r"(sha256|sha384|sha512)-([0-9a-f]+)(?:\.(?:sig|att|sbom))?")
 
 
 def subject_of_tag(tag: str) -> Digest | None:
     """Return what a referrers' fallback tag or a cosign tag (`.sig`, `.att`, `.sbom`) is about.
 
     OCI distribution-spec 1.1, "Referrers Tag Schema"; a longer digest may be cut there, and such a
-    tag is an ordinary one for us.
+    tag is an ordinary one for us. So is one with any other ending: people make them to keep images.
     """
     match = _SUBJECT_TAG.fullmatch(tag)
     return digest_of(match[1], match[2]) if match else None

@@ -16,7 +16,14 @@ from registry_gc.layout import Digest, parse_digest, split_digest
 LARGEST = 4 * 1024 * 1024
 """Bytes; the registry takes no larger manifest (v3.1.1, registry/handlers/manifests.go)."""
 
-_KNOWN_KEYS = frozenset({"config", "layers", "manifests", "blobs", "fsLayers", "subject"})
+_KNOWN_KEYS = frozenset({"config", "layers", "manifests", "blobs", "fslayers", "subject"})
+
+_Fields = dict[str, list[object]]
+"""A JSON object: every value that stands under a key, in order, the key without case.
+
+The registry and most clients are written in Go, whose JSON takes `Digest` for `digest`, and of a
+key that comes twice one reader takes the first and another the last.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,23 +87,24 @@ def parse(digest: Digest, content: bytes) -> Manifest:
     if hashlib.new(algorithm, content).hexdigest() != encoded:
         raise CorruptManifestError("its content does not have its digest")
     try:
-        document = json.loads(content)
+        document = json.loads(content, object_pairs_hook=_fields)
     except (ValueError, RecursionError) as error:
         raise NotAManifestError(f"it is not valid JSON ({error})") from error
     if not isinstance(document, dict) or not _KNOWN_KEYS & document.keys():
         raise NotAManifestError("it has none of the fields of a manifest")
     references = frozenset(found for name in _names(document) if (found := parse_digest(name)))
     children = frozenset(
-        child
-        for descriptor in _descriptors(document)
-        if (child := parse_digest(str(descriptor.get("digest"))))
+        child for descriptor in _descriptors(document) for child in _digests(descriptor)
     )
-    subject = document.get("subject")
-    return Manifest(
-        references,
-        children,
-        parse_digest(str(subject.get("digest"))) if isinstance(subject, dict) else None,
-    )
+    subjects = [digest for subject in _objects(document, "subject") for digest in _digests(subject)]
+    return Manifest(references, children, subjects[-1] if subjects else None)
+
+
+def _fields(pairs: list[tuple[str, object]]) -> _Fields:
+    found: _Fields = {}
+    for key, value in pairs:
+        found.setdefault(key.casefold(), []).append(value)
+    return found
 
 
 def _names(value: object) -> Iterator[str]:
@@ -104,27 +112,39 @@ def _names(value: object) -> Iterator[str]:
     stack = [value]
     while stack:
         match stack.pop():
-            case dict() as mapping:
-                for key, inner in mapping.items():
-                    if key in ("digest", "blobSum") and isinstance(inner, str):
-                        yield inner
-                    else:
-                        stack.append(inner)
+            case dict() as fields:
+                for key, values in fields.items():
+                    for inner in values:
+                        if key in ("digest", "blobsum") and isinstance(inner, str):
+                            yield inner
+                        else:
+                            stack.append(inner)
             case list() as items:
                 stack.extend(items)
 
 
-def _descriptors(document: dict[str, object]) -> Iterator[dict[str, object]]:
-    """Yield the descriptors that may name manifests: an index's children, and any by media type."""
-    for key in ("manifests", "layers", "blobs"):
-        items = document.get(key)
-        for item in items if isinstance(items, list) else ():
-            if isinstance(item, dict) and (key == "manifests" or _is_manifest_type(item)):
+def _objects(fields: _Fields, key: str) -> Iterator[_Fields]:
+    """Yield the objects under a key, be they one or a list."""
+    for value in fields.get(key, ()):
+        for item in value if isinstance(value, list) else [value]:
+            if isinstance(item, dict):
                 yield item
-    if isinstance(subject := document.get("subject"), dict):
-        yield subject
 
 
-def _is_manifest_type(descriptor: dict[str, object]) -> bool:
-    media_type = str(descriptor.get("mediaType"))
-    return ".manifest." in media_type or ".index." in media_type
+def _digests(descriptor: _Fields) -> Iterator[Digest]:
+    for name in descriptor.get("digest", ()):
+        if isinstance(name, str) and (digest := parse_digest(name)):
+            yield digest
+
+
+def _descriptors(document: _Fields) -> Iterator[_Fields]:
+    """Yield the descriptors that may name manifests: an index's children, and any by media type."""
+    yield from _objects(document, "manifests")
+    for key in ("layers", "blobs"):
+        yield from (item for item in _objects(document, key) if _is_manifest_type(item))
+    yield from _objects(document, "subject")
+
+
+def _is_manifest_type(descriptor: _Fields) -> bool:
+    media_types = [str(each) for each in descriptor.get("mediatype", ())]
+    return any(".manifest." in each or ".index." in each for each in media_types)

@@ -53,7 +53,7 @@ def reach(
 ) -> Reach:
     """Return what the repository needs, asking `age` for the links on which that depends."""
     walk = _Walk(repository, manifests)
-    following = _tags_that_follow(repository, age)
+    following = _tags_that_follow(repository, manifests, age)
     for tag, current in repository.tags.items():
         if tag not in following:
             walk.follow(_named_by_tag(repository, tag, current))
@@ -66,8 +66,8 @@ def reach(
             case Age.OLD if not delete_untagged:
                 walk.follow([digest])
     for tag, subject in following.items():
-        if age(Entry(Kind.TAG, repository.name, tag=tag)) is Age.YOUNG:
-            # Pushed just now, so its subject is wanted: a later run takes both or neither.
+        if age(Entry(Kind.TAG, repository.name, tag=tag)) is not Age.OLD:
+            # Pushed just now, or damaged: its subject is wanted, so both stay.
             walk.follow([subject])
     walk.follow_referrers()
     walk.found.expired = _follow_tags(walk, repository, following)
@@ -78,20 +78,48 @@ def reach(
     return walk.found
 
 
-def _tags_that_follow(repository: Repository, age: Callable[[Entry], Age]) -> dict[str, Digest]:
+def _tags_that_follow(
+    repository: Repository, manifests: Manifests, age: Callable[[Entry], Age]
+) -> dict[str, Digest]:
     """Return the fallback and signature tags whose subject is in this repository.
 
     Where the subject is simply not there, nothing says that it was ours to remove: such a tag is
-    an ordinary one (it may have been pushed before its subject, or copied without it).
+    an ordinary one (it may have been pushed before its subject, or copied without it). So is a tag
+    that is named after the very image that it names: copying tools make them to keep it.
     """
     found = {}
-    for tag in repository.tags:
+    for tag, current in repository.tags.items():
         subject = subject_of_tag(tag)
         if subject is None or subject not in repository.revisions:
             continue
-        if age(Entry(Kind.REVISION_LINK, repository.name, subject)) is not Age.MISSING:
+        if age(Entry(Kind.REVISION_LINK, repository.name, subject)) is Age.MISSING:
+            continue
+        if current is None or not _holds(manifests, current, subject):
             found[tag] = subject
     return found
+
+
+def _holds(manifests: Manifests, top: Digest, wanted: Digest) -> bool:
+    """Say whether a manifest is the wanted one or has it among its children, at any depth.
+
+    What a manifest is about is none of its children here. One that cannot be read may hold it.
+    """
+    waiting, seen = [top], {top}
+    while waiting:
+        digest = waiting.pop()
+        if digest == wanted:
+            return True
+        try:
+            manifest = manifests.get(digest)
+        except (CorruptManifestError, NotAManifestError):
+            continue
+        except DamagedManifestError:
+            return True
+        if manifest:
+            new = manifest.children - {manifest.subject} - seen
+            seen |= new
+            waiting.extend(new)
+    return False
 
 
 def _named_by_tag(repository: Repository, tag: str, current: Digest | None) -> Iterable[Digest]:
@@ -161,8 +189,12 @@ class _Walk:
                 continue
             if manifest and manifest.subject:
                 self._referrers[manifest.subject].add(digest)
-        for subject in list(self._referrers):
-            if subject in self.found.live:
+        # A subject is a manifest, but nothing stops anybody from naming a layer: then each that
+        # becomes live may make another one live.
+        waiting = set(self._referrers)
+        while alive := waiting & self.found.live:
+            waiting -= alive
+            for subject in alive:
                 self.follow(self._referrers[subject])
 
     def keep_everything(self) -> None:

@@ -76,7 +76,10 @@ def _configuration(arguments: list[str], environment: Mapping[str, str]) -> Path
 def _identity(process: psutil.Process) -> str:
     """Return what tells a process from every other before and after it: boot id, pid, start."""
     boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    fields = Path(f"/proc/{process.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2]
+    try:
+        fields = Path(f"/proc/{process.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2]
+    except (FileNotFoundError, ProcessLookupError):  # it ended between two looks
+        raise psutil.NoSuchProcess(process.pid) from None
     start_ticks = fields.split()[19]  # field 22 of proc(5), the third being the first after `)`
     return f"{boot}/{process.pid}/{start_ticks}"
 

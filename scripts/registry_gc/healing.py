@@ -38,9 +38,16 @@ class Healing:
         self._due = 0.0
 
     def go_on_for(self, seconds: float) -> None:
-        """Heal for so long, and then until a look finds nothing to put back."""
+        """Heal for so long, and then until a look finds nothing to put back.
+
+        The last look begins after that time: one that began before may have passed by what was
+        pushed before.
+        """
         deadline = time.monotonic() + seconds
-        while self.look() or time.monotonic() < deadline:
+        while True:
+            began = time.monotonic()
+            if not self.look() and began >= deadline:
+                return
             self._wait(min(self._due, max(deadline, time.monotonic())) - time.monotonic())
 
     def while_waiting(self, seconds: float) -> None:

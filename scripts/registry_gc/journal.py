@@ -86,12 +86,21 @@ class Journal:
 
         False if it was not put back: it was deleted by somebody meanwhile, or written anew.
         """
-        away = self.taken[entry]
-        mine = self._store.stat(away)
-        if mine is None or self._was_deleted(entry, mine):
+        mine = self._store.stat(self.taken[entry])
+        if mine is not None and self._was_deleted(entry, mine):
             self._drop(entry)
             return False
-        path = f"{REGISTRY}/{layout.path_of(entry)}"
+        return self._return(entry, mine)
+
+    def _return(self, entry: Entry, mine: Stat | None) -> bool:
+        away, path = self.taken[entry], f"{REGISTRY}/{layout.path_of(entry)}"
+        if mine is None:
+            # It is gone; or it is a symbolic link that leads nowhere from here.
+            if self._store.stat(path) is None and self._store.rename(away, path):
+                del self.taken[entry]
+                return True
+            self._drop(entry)
+            return False
         if entry.kind in (Kind.BLOB, Kind.LAYER_LINK):
             self._with_room(
                 lambda: self._store.make_folder(f"{REGISTRY}/{layout.folder_of(entry)}")
@@ -149,7 +158,8 @@ class Journal:
             for entry in sorted(found, key=lambda entry: entry.kind is not Kind.BLOB):
                 self._store.make_folder(f"{REGISTRY}/{layout.folder_of(entry)}")
                 self.taken[entry] = found[entry]
-                if self.put_back(entry):
+                # Not `put_back`: its folder is younger than it because we have just made it.
+                if self._return(entry, self._store.stat(found[entry])):
                     restored.append(entry)
             _remove_folders(self._store, folder)
         return restored
@@ -160,9 +170,11 @@ class Journal:
 
     def discard(self, on_each: Callable[[Entry], None]) -> None:
         """Remove what is doomed, calling `on_each` for every entry before its last trace goes."""
-        for entry, away in self._found(DOOMED):
-            on_each(entry)
-            self._store.remove(away)
+        for path in _files(self._store, DOOMED):
+            if entry := _entry_at(path[len(DOOMED) + 1 :]):
+                on_each(entry)
+            # Whatever else lies there goes too: it would stop every later decision.
+            self._store.remove(path)
         _remove_folders(self._store, DOOMED)
 
     def _found(self, top: str) -> Iterator[tuple[Entry, str]]:
@@ -235,10 +247,10 @@ def _mirrored(entry: Entry) -> str:
 
 def _entry_at(path: str) -> Entry | None:
     """Return the entry that was taken to a path; the reverse of `_mirrored`."""
-    if path.startswith("blobs/"):
-        _, algorithm, encoded = path.split("/", 2)
-        digest = layout.digest_of(algorithm, encoded)
-        return Entry(Kind.BLOB, digest=digest) if digest else None
+    match path.split("/"):
+        case ["blobs", algorithm, encoded]:
+            digest = layout.digest_of(algorithm, encoded)
+            return Entry(Kind.BLOB, digest=digest) if digest else None
     return layout.entry_in(path)
 
 

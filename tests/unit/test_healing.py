@@ -1,0 +1,137 @@
+"""A settle period is only over once a look has begun after it."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from registry_gc import healing as healings
+from registry_gc.healing import Healing
+from registry_gc.journal import Journal
+from registry_gc.layout import Kind
+from registry_gc.plan import Plan
+from registry_gc.storage import FileStore, Listing
+from support.collecting import options, plan
+from support.store import StoreBuilder
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> StoreBuilder:
+    return StoreBuilder(tmp_path)
+
+
+class Slow(FileStore):
+    """A store whose scan takes 0.3 s once it has seen the repository `app`."""
+
+    def list(self, path: str) -> Listing:
+        if path.endswith("repositories/zzz"):
+            time.sleep(0.3)
+        return super().list(path)
+
+
+def test_the_last_look_begins_after_the_settle_period(store: StoreBuilder, tmp_path: Path) -> None:
+    """A look that began before the end may have passed what was pushed before the end.
+
+    A manifest is acknowledged 0.15 s after the unlinking, within the settle period of 0.2 s, while
+    a look of 0.3 s goes on that has passed its repository already.
+    Seen to fail: let `go_on_for` end when a look *ends* after the deadline.
+    """
+    dead = store.image("app", layers=["b"])
+    store.image("zzz", "v1", layers=["z"])
+    store.age()
+    slow = Slow(str(tmp_path))
+    found = Journal(slow)
+    for deletion in plan(tmp_path).links:
+        found.take(deletion)
+    began = time.monotonic()
+    pushed = False
+
+    class Pushing(Slow):
+        def list(self, path: str) -> Listing:
+            nonlocal pushed
+            listing = super().list(path)
+            if path.endswith("repositories/zzz") and not pushed:
+                assert time.monotonic() - began > 0.15
+                pushed = True
+                store.write(store.revision_link("app", dead), dead)
+                store.tag("app", "v1", dead)
+            return listing
+
+    pushing = Pushing(str(tmp_path))
+    found = Journal(pushing)
+
+    Healing(pushing, options(), found, lambda seconds: time.sleep(max(0, seconds))).go_on_for(0.2)
+
+    assert pushed
+    assert all(store.layer_link("app", name).exists() for name in store.references(dead))
+
+
+def test_it_looks_until_nothing_changes(store: StoreBuilder, tmp_path: Path) -> None:
+    store.image("app", layers=["b"])
+    store.age()
+    files = FileStore(str(tmp_path))
+    found = Journal(files)
+    for deletion in plan(tmp_path).links:
+        found.take(deletion)
+    healing = Healing(files, options("3h"), found, lambda _seconds: None)
+
+    healing.go_on_for(0)
+
+    assert found.taken == {}, "nothing is older than three hours"
+
+
+def test_what_was_written_through_an_open_file_comes_back(
+    store: StoreBuilder, tmp_path: Path
+) -> None:
+    """Attack 11: a registry up to 3.0 opened the link before it was taken, and writes it after."""
+    dead = store.image("app", layers=["b"])
+    path = store.layer_link("app", store.references(dead)[1])
+    store.age()
+    files = FileStore(str(tmp_path))
+    found = Journal(files)
+    with path.open("r+") as open_file:
+        for deletion in plan(tmp_path).links:
+            found.take(deletion)
+        open_file.write(store.references(dead)[1])
+
+    Healing(files, options(), found, lambda _seconds: None).look()
+
+    assert path.exists()
+    assert not store.revision_link("app", dead).exists()
+
+
+def test_a_blob_that_was_written_anew_is_not_buried(store: StoreBuilder, tmp_path: Path) -> None:
+    dead = store.image("app", layers=["b"])
+    store.age()
+    files = FileStore(str(tmp_path))
+    planned: Plan = plan(tmp_path)
+    found = Journal(files)
+    for deletion in planned.links:
+        found.take(deletion)
+    path = store.blob_path(store.references(dead)[1])
+    content = path.read_bytes()
+    path.unlink()
+    store.write(path, content)
+    store.age(below=path.parent)
+
+    dying = Healing(files, options(), found, lambda _seconds: None).still_dead(planned.blobs)
+
+    assert len(dying) == 2
+    assert len([each for each in planned.blobs if each.entry.kind is Kind.BLOB]) == 3
+
+
+def test_a_look_takes_a_fifth_of_the_time(
+    store: StoreBuilder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.image("zzz", "v1")
+    waits: list[float] = []
+    monkeypatch.setattr(healings, "_PASS", 0.05)
+    files = Slow(str(tmp_path))
+
+    def wait(seconds: float) -> None:
+        waits.append(seconds)
+        time.sleep(max(0.0, seconds))
+
+    Healing(files, options(), Journal(files), wait).go_on_for(1.7)
+
+    assert waits[0] > 0.3, "a scan of 0.3 s is followed by a pause of more than that"

@@ -86,6 +86,7 @@ class Store(Protocol):
 
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EXDEV)
+_NO_RENAMEAT2 = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
 _RENAME_NOREPLACE = 1
 _AT_FDCWD = -100
 
@@ -261,12 +262,36 @@ def _stat(status: os.stat_result) -> Stat:
 
 def _rename_noreplace(old: str, new: str) -> bool:
     """Move without overwriting where a file system has no hard links."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.renameat2(_AT_FDCWD, os.fsencode(old), _AT_FDCWD, os.fsencode(new), _RENAME_NOREPLACE):
-        number = ctypes.get_errno()
-        if number == errno.EEXIST:
-            return False
+    number = _renameat2(old, new)
+    if number in _NO_RENAMEAT2:
+        return _rename_over_placeholder(old, new)
+    if number == errno.EEXIST:
+        return False
+    if number:
         raise OSError(number, os.strerror(number), new)
+    return True
+
+
+def _renameat2(old: str, new: str) -> int:
+    """Move without overwriting; return the error's number, 0 for none."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    function = getattr(libc, "renameat2", None)  # musl has it since 1.2.4
+    if function is None:
+        return errno.ENOSYS
+    failed = function(_AT_FDCWD, os.fsencode(old), _AT_FDCWD, os.fsencode(new), _RENAME_NOREPLACE)
+    return ctypes.get_errno() if failed else 0
+
+
+def _rename_over_placeholder(old: str, new: str) -> bool:
+    """Move without overwriting where there is neither: an empty file holds the place first.
+
+    A run that dies in between leaves it empty, and so for the next one to replace.
+    """
+    try:
+        os.close(os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
+    except FileExistsError:
+        return False
+    os.rename(old, new)
     return True
 
 

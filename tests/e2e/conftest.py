@@ -55,6 +55,7 @@ def release(
     release = Release(cluster, f"{name}-{uuid.uuid4().hex[:5]}", port)
     release.create_namespace(enforce=enforce)
     yield release
+    release.close()
     cluster.helm("uninstall", release.name, "-n", release.namespace, "--wait", check=False)
     cluster.kubectl("delete", "namespace", release.namespace, "--wait=false")
 

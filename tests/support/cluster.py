@@ -4,7 +4,7 @@ import json
 import os
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from support.run import run
 from support.waiting import until
 
 ROOT = Path(__file__).parents[2]
-CHART = ROOT / "chart"
+CHART = Path(os.environ.get("CHART") or ROOT / "chart")  # CHART: a packaged one, say
 
 # What every test release has: periods that a test can wait for, on a store that nobody else uses.
 QUICK = {
@@ -83,6 +83,7 @@ class Release:
     port: int
     name: str = "rel"
     chart: Path = CHART
+    _clients: list[Client] = field(default_factory=list)
 
     @property
     def fullname(self) -> str:
@@ -302,13 +303,23 @@ class Release:
         self.wait_until_it_answers()
 
     def client(self) -> Client:
-        return Client(f"http://{self.address}")
+        """Return a new client, for one thread; `close` closes it."""
+        client = Client(f"http://{self.address}")
+        self._clients.append(client)
+        return client
+
+    def close(self) -> None:
+        while self._clients:
+            self._clients.pop().close()
 
     def answers(self) -> bool:
+        client = Client(f"http://{self.address}")
         try:
-            return self.client().request("GET", "/v2/").status == 200
+            return client.request("GET", "/v2/").status == 200
         except (OSError, Refused):
             return False
+        finally:
+            client.close()
 
     def wait_until_it_answers(self) -> None:
         """Wait for the NodePort, which follows the pod a second or two later."""

@@ -40,7 +40,8 @@ def find_registries(config_path: Path) -> list[RegistryProcess]:
             if arguments[1:2] != ["serve"]:
                 continue
             environment = process.environ()
-            if _configuration(arguments, environment) == config_path:
+            named = _configuration(arguments, environment)
+            if named and _is_same(process, named, config_path):
                 found.append(
                     RegistryProcess(
                         process.pid, _identity(process), process.create_time(), environment
@@ -71,6 +72,18 @@ def _configuration(arguments: list[str], environment: Mapping[str, str]) -> Path
     """Return the configuration that a registry was started with (v3.1.1, registry/root.go)."""
     named = arguments[2] if len(arguments) > 2 else environment.get("REGISTRY_CONFIGURATION_PATH")
     return Path(named) if named else None
+
+
+def _is_same(process: psutil.Process, named: Path, config_path: Path) -> bool:
+    """Say whether a process means our file, be it by another name: a registry that is not found
+    is taken for one that remembers nothing.
+    """
+    if named == config_path:
+        return True
+    try:
+        return (Path(process.cwd()) / named).resolve() == config_path.resolve()
+    except (psutil.AccessDenied, OSError):
+        return False
 
 
 def _identity(process: psutil.Process) -> str:

@@ -62,6 +62,7 @@ class RegistryProcess:
     version: str = "3.1.1"
     environment: Mapping[str, str] = field(default_factory=dict)
     configuration: str = ""  # a whole file instead of the one that the options make
+    serves: "RegistryProcess | None" = None  # another one's configuration: its second replica
     port: int = field(default_factory=free_port)
     comes_back: bool = True
     starts: int = 0
@@ -74,7 +75,7 @@ class RegistryProcess:
     @property
     def root(self) -> Path:
         """Return the root directory, whose store lies below `docker/registry/v2`."""
-        return self.folder / "store"
+        return self.serves.root if self.serves else self.folder / "store"
 
     @property
     def v2(self) -> Path:
@@ -84,7 +85,7 @@ class RegistryProcess:
     @property
     def config_path(self) -> Path:
         """Return the configuration file that it serves."""
-        return self.folder / "config.yml"
+        return self.serves.config_path if self.serves else self.folder / "config.yml"
 
     @property
     def log_path(self) -> Path:
@@ -110,7 +111,8 @@ class RegistryProcess:
 
     def __enter__(self) -> Self:
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.config_path.write_text(self.configuration or self._configuration())
+        if not self.serves:
+            self.config_path.write_text(self.configuration or self._configuration())
         if self.started:
             self.start()
         return self

@@ -9,7 +9,8 @@ that nothing that is away gets back into its memory; and only what nobody asked 
 Until the removal everything can be put back, and is when anything fails.
 """
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from threading import Event
@@ -91,12 +92,12 @@ class Collection:
             self.memory.check(self.options.restart)
         self._remove_uploads(found.uploads, outcome)
         self._end_quarantine(journal)
-        self._remove_vacant(found)
+        self._remove_vacant(found, outcome)
         if not found.nothing_to_take:
             if not has_room:
                 self._make_room(journal)
             self._take_and_remove(found, journal, outcome)
-        self._remove_repositories(found)
+        self._remove_repositories(found, outcome)
         _prepare(journal)
         return outcome
 
@@ -117,8 +118,8 @@ class Collection:
             outcome.count(deletion)
         self._remove_uploads(found.uploads, outcome)
         self._end_quarantine(journal)
-        self._remove_vacant(found)
-        self._remove_repositories(found)
+        self._remove_vacant(found, outcome)
+        self._remove_repositories(found, outcome)
         _prepare(journal)
         return outcome
 
@@ -220,13 +221,15 @@ class Collection:
         stats = (self.store.stat(f"{REGISTRY}/{path}") for path in upload.files)
         return any(stat.modified > upload.touched for stat in stats if stat)
 
-    def _remove_vacant(self, found: Plan) -> None:
+    def _remove_vacant(self, found: Plan, outcome: Outcome) -> None:
         for folder in found.vacant:
-            remove_vacant(self.store, folder, self._clock().is_young)
+            with _noting(outcome):
+                remove_vacant(self.store, folder, self._clock().is_young)
 
-    def _remove_repositories(self, found: Plan) -> None:
+    def _remove_repositories(self, found: Plan, outcome: Outcome) -> None:
         for repository in found.repositories:
-            remove_repository(self.store, repository, self._clock().is_young)
+            with _noting(outcome):
+                remove_repository(self.store, repository, self._clock().is_young)
 
     def _forget_place(self, entry: Entry) -> None:
         remove_place_of(self.store, entry)
@@ -254,6 +257,15 @@ def recover(store: Store, journal: Journal) -> int:
     if failed := journal.put_all_back():
         raise _not_undone(failed)
     return count
+
+
+@contextlib.contextmanager
+def _noting(outcome: Outcome) -> Iterator[None]:
+    """Go on after a failure that only leaves an empty folder behind."""
+    try:
+        yield
+    except StorageError as error:
+        outcome.problems.append(f"{error.what}: {error.why}")
 
 
 def _prepare(journal: Journal) -> bool:

@@ -52,7 +52,7 @@ def reach(
     delete_untagged: bool,
 ) -> Reach:
     """Return what the repository needs, asking `age` for the links on which that depends."""
-    walk = _Walk(repository, manifests)
+    walk = _Walk(repository, manifests, age)
     following = _tags_that_follow(repository, manifests, age)
     for tag, current in repository.tags.items():
         if tag not in following:
@@ -147,8 +147,11 @@ def _follow_tags(walk: "_Walk", repository: Repository, following: dict[str, Dig
 class _Walk:
     """Follows references inside one repository."""
 
-    def __init__(self, repository: Repository, manifests: Manifests) -> None:
+    def __init__(
+        self, repository: Repository, manifests: Manifests, age: Callable[[Entry], Age]
+    ) -> None:
         self.repository = repository
+        self._age = age
         self.manifests = manifests
         self.found = Reach()
         self._followed: set[Digest] = set()
@@ -219,7 +222,10 @@ class _Walk:
 
     def _parsed(self, digest: Digest) -> Manifest | None:
         try:
-            return self.manifests.get(digest)
+            if manifest := self.manifests.get(digest):
+                return manifest
+            if self._should_be_there(digest):
+                self._damaged(digest, DamagedManifestError("its blob is missing"))
         except NotAManifestError as error:
             if digest not in self.repository.revisions and not self._is_tagged(digest):
                 return None  # a layer that an index lists: build caches do that
@@ -227,6 +233,17 @@ class _Walk:
         except DamagedManifestError as error:
             self._damaged(digest, error)
         return None
+
+    def _should_be_there(self, digest: Digest) -> bool:
+        """Say whether a missing manifest is damage: a sparse index's child has no link, and what
+        a pull-through cache let expire has none either.
+        """
+        entry = Entry(Kind.REVISION_LINK, self.repository.name, digest)
+        return (
+            self._is_tagged(digest)
+            and digest in self.repository.revisions
+            and self._age(entry) is not Age.MISSING
+        )
 
     def _is_tagged(self, digest: Digest) -> bool:
         return digest in self.repository.tags.values()

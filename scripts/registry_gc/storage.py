@@ -7,6 +7,7 @@ import contextlib
 import ctypes
 import errno
 import os
+import stat
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ class Stat:
     modified: int
     changed: int
     identity: int
+    is_folder: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,7 +259,13 @@ class FileStore:
 
 
 def _stat(status: os.stat_result) -> Stat:
-    return Stat(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+    return Stat(
+        status.st_size,
+        status.st_mtime_ns,
+        status.st_ctime_ns,
+        status.st_ino,
+        stat.S_ISDIR(status.st_mode),
+    )
 
 
 def _rename_noreplace(old: str, new: str) -> bool:

@@ -130,6 +130,8 @@ def _survey_blobs(plan: Plan, view: View, clock: Clock, dead: Iterable[Digest]) 
             continue
         if stat is None:
             plan.vacant.append(layout.folder_of(entry))
+        elif stat.is_folder:
+            plan.problems.append(f"unknown folder kept: {layout.path_of(entry)} ({entry})")
         elif not clock.is_young(stat.modified):
             plan.blobs.append(Deletion(entry, "nothing names it", stat))
 

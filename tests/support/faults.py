@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 
 from registry_gc import storage
+from registry_gc.errors import StorageError
+from registry_gc.storage import FileStore, Listing, Stat
 
 CHANGES = (
     "rename", "replace", "link", "unlink", "rmdir", "makedirs", "posix_fallocate",
@@ -85,3 +87,32 @@ def install(monkeypatch: pytest.MonkeyPatch, faults: Faults) -> Faults:
     monkeypatch.setattr(storage, "os", faults)
     monkeypatch.setattr(storage, "open", faults.open_file, raising=False)
     return faults
+
+
+class Unreadable(FileStore):
+    """A store in which some folders cannot be listed and some files cannot be read."""
+
+    def __init__(self, root: str, *, folder: str = "", file: str = "", stat: str = "") -> None:
+        super().__init__(root)
+        self.folder, self.file, self.status = folder, file, stat
+
+    def list(self, path: str) -> Listing:
+        if self.folder and path.endswith(self.folder):
+            raise _error("list", path)
+        return super().list(path)
+
+    def read(self, path: str, limit: int) -> tuple[bytes, Stat] | None:
+        if self.file and path.endswith(self.file):
+            raise _error("read", path)
+        return super().read(path, limit)
+
+    def stat(self, path: str) -> Stat | None:
+        if self.status and path.endswith(self.status):
+            raise _error("look at", path)
+        return super().stat(path)
+
+
+def _error(what: str, path: str) -> StorageError:
+    return StorageError(
+        f"the storage failed: cannot {what} {path}", why="Input/output error", next_step="none"
+    )

@@ -23,7 +23,8 @@ class DrawnStore:
     """A store as its tags, links, manifests and blobs; digests are `algorithm:hex`.
 
     `references` and `subjects` are what each manifest names, by its own digest; `young` are the
-    repository and digest of fresh revision links; `aliases` lead from sha512 to sha256.
+    repository and digest of fresh revision links; `aliases` lead from sha512 to sha256; `lost` is
+    what was pushed and is not there.
     """
 
     blobs: dict[str, bytes] = field(default_factory=dict)
@@ -34,6 +35,7 @@ class DrawnStore:
     tags: dict[tuple[str, str], str] = field(default_factory=dict)
     young: set[tuple[str, str]] = field(default_factory=set)
     aliases: dict[str, str] = field(default_factory=dict)
+    lost: str = ""
 
     def add_blob(self, content: bytes) -> str:
         name = digest(content)
@@ -92,8 +94,20 @@ def reachable_by_definition(
         more |= {name for name in mine if store.subjects.get(name) in live}
         more |= {store.tags[repository, tag] for tag, subject in about.items() if subject in live}
         if more == live:
-            return live
+            return _everything(store, repository) if is_damaged(store, repository, live) else live
         live = more
+
+
+def is_damaged(store: DrawnStore, repository: str, live: set[str]) -> bool:
+    """Say whether a live, tagged manifest of the repository is lost, so that all of it is kept."""
+    tagged = {name for (where, _), name in store.tags.items() if where == repository}
+    return store.lost in live & tagged and (repository, store.lost) in store.revisions
+
+
+def _everything(store: DrawnStore, repository: str) -> set[str]:
+    links = {name for where, name in store.layers | store.revisions if where == repository}
+    tagged = {name for (where, _), name in store.tags.items() if where == repository}
+    return links | tagged | {store.aliases[name] for name in links if name in store.aliases}
 
 
 def _contained(store: DrawnStore, name: str) -> set[str]:
@@ -139,6 +153,7 @@ def stores(draw: st.DrawFn) -> DrawnStore:
     if draw(st.integers(0, 3)) == 0:
         lost = draw(st.sampled_from(sorted(drawn.blobs)))
         del drawn.blobs[lost]
+        drawn.lost = lost
         if lost in drawn.references:
             # Nobody can know any more what it named.
             drawn.references[lost] = set()

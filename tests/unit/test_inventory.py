@@ -8,41 +8,12 @@ from pathlib import Path
 import pytest
 
 from registry_gc import inventory
-from registry_gc.errors import StorageError
 from registry_gc.inventory import View
 from registry_gc.layout import Entry, Kind, parse_digest
-from registry_gc.storage import FileStore, Listing, Stat
+from registry_gc.storage import FileStore, Stat
 from support.collecting import collect, collection
+from support.faults import Unreadable
 from support.store import StoreBuilder
-
-
-class Unreadable(FileStore):
-    """A store in which some folders cannot be listed and some files cannot be read."""
-
-    def __init__(self, root: str, *, folder: str = "", file: str = "", stat: str = "") -> None:
-        super().__init__(root)
-        self.folder, self.file, self.status = folder, file, stat
-
-    def list(self, path: str) -> Listing:
-        if self.folder and path.endswith(self.folder):
-            raise _error("list", path)
-        return super().list(path)
-
-    def read(self, path: str, limit: int) -> tuple[bytes, Stat] | None:
-        if self.file and path.endswith(self.file):
-            raise _error("read", path)
-        return super().read(path, limit)
-
-    def stat(self, path: str) -> Stat | None:
-        if self.status and path.endswith(self.status):
-            raise _error("look at", path)
-        return super().stat(path)
-
-
-def _error(what: str, path: str) -> StorageError:
-    return StorageError(
-        f"the storage failed: cannot {what} {path}", why="Input/output error", next_step="none"
-    )
 
 
 @pytest.fixture

@@ -241,8 +241,8 @@ class Client:
             raise Refused(f"HEAD {digest}", answer.status, "")
         return answer.status == 200
 
-    def upload(self, repository: str, content: bytes, *, chunks: int = 1) -> None:
-        """Upload a blob that the registry does not have."""
+    def upload(self, repository: str, content: bytes, *, chunks: int = 1, digest: str = "") -> None:
+        """Upload a blob that the registry does not have; `digest` if not its sha256."""
         location = self.start_upload(repository)
         size = max(1, -(-len(content) // chunks))
         parts = [content[at : at + size] for at in range(0, len(content), size)] or [b""]
@@ -258,7 +258,7 @@ class Client:
             self.pace()
         self._expect(
             "PUT",
-            _with_query(location, digest=digest_of(content)),
+            _with_query(location, digest=digest or digest_of(content)),
             201,
             body=b"" if chunks > 1 else content,
             headers={"Content-Type": "application/octet-stream"},
@@ -315,7 +315,8 @@ class Client:
         answer = self._get(f"/v2/{repository}/blobs/{digest}")
         if answer.status != 200:
             return [f"blob {repository}@{digest}: {answer.status}"]
-        if digest_of(answer.body) != digest:
+        algorithm = digest.partition(":")[0]
+        if f"{algorithm}:{hashlib.new(algorithm, answer.body).hexdigest()}" != digest:
             return [f"blob {repository}@{digest}: other bytes ({len(answer.body)})"]
         return []
 

@@ -85,14 +85,13 @@ def collect(
 
 def recover(registry: RegistryProcess) -> None:
     """Do what the sidecar does as soon as its collecting child has died."""
-    run(
-        sys.executable,
-        "-m",
-        "registry_gc",
-        "recover",
-        registry.config_path,
-        env={"PYTHONPATH": str(_SCRIPTS)},
-    )
+    say("recover", registry)
+
+
+def say(verb: str, registry: RegistryProcess) -> str:
+    """Run a command that only takes a configuration, and return what it prints."""
+    arguments = (sys.executable, "-m", "registry_gc", verb, registry.config_path)
+    return run(*arguments, env={"PYTHONPATH": str(_SCRIPTS)}).stdout
 
 
 def collect_well(registry: RegistryProcess, *options: str, verb: str = "collect") -> Collected:

@@ -30,6 +30,8 @@ def held(store: FileStore, run: str) -> Iterator[None]:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise _locked(holder(store)) from None
+        except OSError as error:
+            raise _failed(error) from error
         _write_holder(store, run)
         yield
         with contextlib.suppress(StorageError):
@@ -44,6 +46,8 @@ def holder(store: FileStore) -> dict[str, str]:
         found = store.read(_HOLDER, 4096)
         loaded = json.loads(found[0]) if found else {}
     except (StorageError, ValueError):
+        return {}
+    if not isinstance(loaded, dict):
         return {}
     return {str(key): str(value) for key, value in loaded.items()}
 

@@ -151,7 +151,10 @@ def restart(
     `timeout` counts from the end of the old process; the drain is waited for besides.
     Raises RegistryDownError.
     """
-    others = {each.identity for each in find_registries(config_path)} - {registry.identity}
+    others = set()
+    if is_alive(registry):
+        others = {each.identity for each in find_registries(config_path)} - {registry.identity}
+    # Otherwise it ended by itself, and what runs now may be what came after it.
     _terminate(registry)
     deadline = time.monotonic() + config.drain_timeout + 60
     while is_alive(registry):

@@ -123,7 +123,15 @@ def test_by_the_job(release: Release, cache: dict[str, str], restarts: int) -> N
 
 
 def test_by_the_period(release: Release) -> None:
-    release.install({"garbageCollect.period": "5s", **IN_MEMORY})
+    # Not 0s: a run that begins in the middle of a push would take what it has uploaded.
+    release.install(
+        {
+            "persistence.enabled": "true",
+            "garbageCollect.period": "5s",
+            "garbageCollect.gracePeriod": "10s",
+            **IN_MEMORY,
+        }
+    )
 
     push_delete_collect_push_pull(release, by_the_period, restarts=1)
 

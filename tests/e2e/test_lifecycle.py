@@ -107,8 +107,16 @@ def test_an_upgrade_to_an_image_that_does_not_exist_stops_before_the_registry(
     assert_all_pull(release, "app", {"kept": kept})
 
 
-@pytest.mark.parametrize("phase", PHASES[1:-1])
-@pytest.mark.parametrize("ending", ["rollback", "uninstall"])
+def in_the_gate(ending: str, phase: str) -> object:
+    """Return a case; most belong to `make test-full`, because each takes most of a minute."""
+    gate = (ending, phase) in (("rollback", "settle"), ("uninstall", "confirm"))
+    return pytest.param(ending, phase, marks=[] if gate else [pytest.mark.full])
+
+
+@pytest.mark.parametrize(
+    ("ending", "phase"),
+    [in_the_gate(ending, phase) for ending in ("rollback", "uninstall") for phase in PHASES[1:-1]],
+)
 def test_nothing_is_lost_when_the_release_goes_in_the_middle_of_a_collection(
     release: Release, phase: str, ending: str
 ) -> None:

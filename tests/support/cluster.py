@@ -2,6 +2,8 @@
 
 import json
 import os
+import shutil
+import tempfile
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -29,6 +31,18 @@ QUICK = {
 
 
 PHASES = ["scan", "unlink", "settle", "bury", "forget", "confirm", "remove", "done"]
+
+
+_ASK_STATUS = """
+import pathlib, urllib.error, urllib.request
+token = pathlib.Path("/var/run/secrets/docker-registry-gc/token").read_text().strip()
+request = urllib.request.Request("http://127.0.0.1:5002/status")
+request.add_header("Authorization", f"Bearer {token}")
+try:
+    print(urllib.request.urlopen(request).read().decode())
+except urllib.error.HTTPError as error:
+    print(error.read().decode())
+"""
 
 
 def tool(name: str) -> str:
@@ -83,6 +97,7 @@ class Release:
     port: int
     name: str = "rel"
     chart: Path = CHART
+    scratch: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="release-")))
     _clients: list[Client] = field(default_factory=list)
 
     @property
@@ -198,16 +213,9 @@ class Release:
         return logs
 
     def status(self) -> dict[str, Any]:
-        """Return what the sidecar says of its current or last run."""
-        said = self.python(
-            "import pathlib, urllib.request as u; "
-            "t = pathlib.Path('/var/run/secrets/docker-registry-gc/token').read_text().strip(); "
-            "r = u.Request('http://127.0.0.1:5002/status'); "
-            "r.add_header('Authorization', f'Bearer {t}'); "
-            "print(u.urlopen(r).read().decode())"
-        )
-        found: dict[str, Any] = json.loads(said)
-        return found
+        """Return what the sidecar says of its current or last run; `none` before the first."""
+        found: dict[str, Any] = json.loads(self.python(_ASK_STATUS))
+        return {"phase": "none", "state": "none", **found}
 
     def wait_for_phase(self, phase: str) -> None:
         """Wait until the sidecar's run is in a phase, or past it: some last a moment only."""
@@ -311,6 +319,7 @@ class Release:
     def close(self) -> None:
         while self._clients:
             self._clients.pop().close()
+        shutil.rmtree(self.scratch, ignore_errors=True)
 
     def answers(self) -> bool:
         client = Client(f"http://{self.address}")

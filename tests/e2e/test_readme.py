@@ -1,0 +1,111 @@
+"""The README's blocks, run as they are written: what they do not say must not be needed."""
+
+import os
+import re
+import shutil
+
+import pytest
+
+from support.client import image
+from support.cluster import ROOT, Cluster, Release, tool
+from support.run import run
+
+
+def block(heading: str) -> list[str]:
+    """Return the commands of the shell block under a heading of the README."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    pattern = rf"^## {re.escape(heading)}\n.*?^```sh\n(.*?)^```"
+    found = re.search(pattern, text, re.MULTILINE | re.DOTALL)
+    assert found, f"README.md has no shell block under {heading!r}"
+    return [line for line in found[1].splitlines() if line and not line.startswith("#")]
+
+
+def shell(cluster: Cluster, release: Release, line: str, timeout: float = 600) -> str:
+    """Run a line as a person would who works in the release's namespace."""
+    folder = release.scratch
+    (folder / "bin").mkdir(exist_ok=True)
+    for name in ("helm", "kubectl"):
+        link = folder / "bin" / name
+        if not link.exists():
+            link.symlink_to(tool(name))
+    config = folder / "kubeconfig"
+    shutil.copy(cluster.kubeconfig, config)
+    environment = {**cluster.environment, "KUBECONFIG": str(config)}
+    run(
+        folder / "bin/kubectl", "config", "set-context", "--current",
+        f"--namespace={release.namespace}", env=environment,
+    )  # fmt: skip
+    environment["PATH"] = f"{folder / 'bin'}:{os.environ['PATH']}"
+    return run("bash", "-ec", line, env=environment, cwd=ROOT, timeout=timeout).stdout
+
+
+def test_the_two_commands_are_targets_of_make() -> None:
+    commands = block("The two commands")
+
+    assert [line.split("#")[0].strip() for line in commands] == ["make demo", "make test"]
+    for line in commands:
+        run("make", "--dry-run", line.split()[1], cwd=ROOT)
+
+
+@pytest.mark.xdist_group("demo")
+def test_try(cluster: Cluster) -> None:
+    """`make demo`; the deleted image is whole again at the end."""
+    (line,) = block("Try")
+
+    said = run("bash", "-ec", line, cwd=ROOT, timeout=600).stdout
+
+    try:
+        assert "PASS: 127.0.0.1:30509/app:keep" in said, said
+        assert "PASS: 127.0.0.1:30509/app:drop" in said, said
+        assert "restarted 1 time" in said, said
+    finally:
+        cluster.helm("uninstall", "demo", "-n", "registry-demo", "--wait", check=False)
+        cluster.kubectl("delete", "namespace", "registry-demo", "--wait=false")
+
+
+class TestDefaults:
+    """The blocks that install with the chart's own defaults."""
+
+    def test_your_own_kind_cluster(self, cluster: Cluster, release: Release) -> None:
+        (line,) = block("Your own kind cluster")
+
+        shell(cluster, release, f"{line} --wait --timeout 3m")
+
+        release.name = "registry"
+        assert release.pod()["status"]["phase"] == "Running"
+        release.name = "rel"
+
+    def test_your_own_cluster(self, cluster: Cluster, release: Release) -> None:
+        """The registry that is pushed to is a release of our own, which the nodes pull from."""
+        release.install({"garbageCollect.enabled": "false"})
+        release.wait_until_it_answers()
+        (line,) = block("Your own cluster")
+        registry = f"127.0.0.1:{release.port}/tools"
+
+        printed = shell(cluster, release, line.replace("registry.example.com/tools", registry))
+
+        install = next(each for each in printed.splitlines() if each.startswith("helm upgrade"))
+        assert registry in install
+        shell(cluster, release, f"{install} --wait --timeout 3m")
+        pods = cluster.get("pods", "-n", release.namespace, "-l", "release=registry")["items"]
+        images = {each["image"] for pod in pods for each in pod["spec"]["initContainers"]}
+        assert any(each.startswith(f"{registry}/registry-gc") for each in images), images
+
+    def test_from_your_chart(self, cluster: Cluster, release: Release) -> None:
+        """From a release with twuni's own values: what was pushed pulls, and a collection works."""
+        values = ROOT.parent / "shared/peers/twuni-3.0.0-values.yaml"
+        release.install(
+            {"garbageCollect.enabled": "false", "persistence.enabled": "true"},
+            "--values",
+            str(values),
+        )
+        release.wait_until_it_answers()
+        kept = image("kept")
+        release.client().push("app", kept, "kept")
+        (line,) = block("From your chart")
+
+        shell(cluster, release, f"{line.replace('NAME', release.name)} --wait --timeout 3m")
+
+        release.wait_until_it_answers()
+        assert release.client().pull("app", "kept").missing == ()
+        assert "Deleted 0 blobs" in release.collect()

@@ -1,5 +1,6 @@
 """What a collection is asked to do: one frozen object, built at the edge and passed on whole."""
 
+import contextlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,14 +30,16 @@ def duration(text: str) -> timedelta:
     text = text.strip()
     if re.fullmatch(r"0+", text):
         return timedelta()
-    if not _WHOLE.fullmatch(text):
-        raise ConfigurationError(
-            f"{text!r} is not a duration",
-            why="a duration is a number and a unit",
-            next_step="write it like 90s, 15m, 1h or 7d",
-        )
-    return sum(
-        (float(number) * _UNITS[unit] for number, unit in _PART.findall(text)), start=timedelta()
+    if _WHOLE.fullmatch(text):
+        with contextlib.suppress(OverflowError):
+            return sum(
+                (float(number) * _UNITS[unit] for number, unit in _PART.findall(text)),
+                start=timedelta(),
+            )
+    raise ConfigurationError(
+        f"{text!r} is not a duration",
+        why="a duration is a number and a unit",
+        next_step="write it like 90s, 15m, 1h or 7d",
     )
 
 

@@ -1,7 +1,8 @@
 """Draws stores: images, indexes, referrers, signatures, mounts, aliases, and what is missing.
 
 A drawn store is a value that can be built on disk, and what it means is written down a second time
-here, slowly: `reachable_by_definition` shares no code with the package.
+here, slowly: `reachable_by_definition` shares no code with the package. `entries` are values of the
+package's own, for round trips.
 """
 
 import json
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from hypothesis import strategies as st
 
+from registry_gc.layout import Digest, Entry, Kind, digest_of
 from support.store import CONFIG, IMAGE, INDEX, LAYER, StoreBuilder, digest
 
 REPOSITORIES = ("a", "a/b", "c")
@@ -230,3 +232,24 @@ def _mount(drawn: DrawnStore, draw: st.DrawFn, layers: list[str]) -> None:
     """Link some layers where no manifest needs them."""
     for name in draw(st.lists(st.sampled_from(layers), max_size=2)):
         drawn.layers.add((draw(st.sampled_from(REPOSITORIES)), name))
+
+
+def digests() -> st.SearchStrategy[Digest]:
+    def of(algorithm: str, length: int) -> st.SearchStrategy[Digest]:
+        hexes = st.text("0123456789abcdef", min_size=length, max_size=length)
+        return hexes.map(lambda text: digest_of(algorithm, text) or Digest(b""))
+
+    return st.one_of(of("sha256", 64), of("sha384", 96), of("sha512", 128))
+
+
+def entries() -> st.SearchStrategy[Entry]:
+    component = st.from_regex(r"[a-z0-9]+(?:[._-][a-z0-9]+)*", fullmatch=True)
+    repositories = st.lists(component, min_size=1, max_size=4).map("/".join)
+    tags = st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,30}", fullmatch=True)
+    return st.one_of(
+        st.builds(lambda digest: Entry(Kind.BLOB, digest=digest), digests()),
+        st.builds(Entry, st.just(Kind.LAYER_LINK), repositories, digests()),
+        st.builds(Entry, st.just(Kind.REVISION_LINK), repositories, digests()),
+        st.builds(lambda name, tag: Entry(Kind.TAG, name, tag=tag), repositories, tags),
+        st.builds(Entry, st.just(Kind.TAG_INDEX), repositories, digests(), tags),
+    )

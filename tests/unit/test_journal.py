@@ -7,38 +7,17 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
 from registry_gc import journal as journals
 from registry_gc.collect import recover
 from registry_gc.errors import StorageError
 from registry_gc.journal import Journal
-from registry_gc.layout import REGISTRY, Digest, Entry, Kind, digest_of, path_of
+from registry_gc.layout import REGISTRY, Entry, Kind, digest_of, path_of
 from registry_gc.plan import Deletion
 from registry_gc.storage import FileStore, NoSpaceError, Stat
 from support.collecting import collect, options
 from support.store import StoreBuilder
-
-
-def digests() -> st.SearchStrategy[Digest]:
-    def of(algorithm: str, length: int) -> st.SearchStrategy[Digest]:
-        hexes = st.text("0123456789abcdef", min_size=length, max_size=length)
-        return hexes.map(lambda text: digest_of(algorithm, text) or Digest(b""))
-
-    return st.one_of(of("sha256", 64), of("sha384", 96), of("sha512", 128))
-
-
-def entries() -> st.SearchStrategy[Entry]:
-    component = st.from_regex(r"[a-z0-9]+(?:[._-][a-z0-9]+)*", fullmatch=True)
-    repositories = st.lists(component, min_size=1, max_size=4).map("/".join)
-    tags = st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,30}", fullmatch=True)
-    return st.one_of(
-        st.builds(lambda digest: Entry(Kind.BLOB, digest=digest), digests()),
-        st.builds(Entry, st.just(Kind.LAYER_LINK), repositories, digests()),
-        st.builds(Entry, st.just(Kind.REVISION_LINK), repositories, digests()),
-        st.builds(lambda name, tag: Entry(Kind.TAG, name, tag=tag), repositories, tags),
-        st.builds(Entry, st.just(Kind.TAG_INDEX), repositories, digests(), tags),
-    )
+from support.strategies import entries
 
 
 @given(entry=entries())

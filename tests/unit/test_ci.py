@@ -73,9 +73,13 @@ class TestMade:
         """An interruption in the middle leaves no file that the next run would take for whole."""
         target = tmp_path / "program"
 
-        with pytest.raises(KeyboardInterrupt), made(target) as unfinished:
-            unfinished.write_bytes(b"half")
-            raise KeyboardInterrupt
+        def interrupted() -> None:
+            with made(target) as unfinished:
+                unfinished.write_bytes(b"half")
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            interrupted()
 
         assert list(tmp_path.iterdir()) == []
 

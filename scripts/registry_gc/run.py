@@ -154,7 +154,9 @@ class Run:
         path = self.environment.get("GC_PROGRESS_FILE")
         if path:
             now = datetime.now(UTC).isoformat(timespec="seconds")
-            _replace(Path(path), json.dumps({"run": self.run_id, "phase": phase, "since": now}))
+            # Only for who looks on: a full volume under it is no reason to end the run.
+            with contextlib.suppress(OSError):
+                _replace(Path(path), json.dumps({"run": self.run_id, "phase": phase, "since": now}))
 
     def _seconds(self) -> float:
         return time.monotonic() - self._began

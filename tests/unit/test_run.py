@@ -1,0 +1,110 @@
+"""From arguments to the report: what goes on around a collection."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from registry_gc import run as runs
+from registry_gc.options import CollectOptions, duration
+from registry_gc.run import Run, store_id
+from registry_gc.storage import FileStore
+from support.store import StoreBuilder
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> StoreBuilder:
+    store = StoreBuilder(tmp_path / "store")
+    store.image("app", "v1", layers=["a"])
+    store.image("app", layers=["b"])
+    store.age()
+    return store
+
+
+@pytest.fixture
+def config(store: StoreBuilder, tmp_path: Path) -> Path:
+    path = tmp_path / "config.yml"
+    path.write_text(f"version: 0.1\nstorage: {{filesystem: {{rootdirectory: {store.root}}}}}\n")
+    return path
+
+
+def run(config: Path, environment: dict[str, str] | None = None, **chosen: object) -> Run:
+    options = CollectOptions(settle_period=duration("0"), **chosen)  # type: ignore[arg-type]
+    return Run(config, options, environment or {})
+
+
+def test_progress_is_written_whole_at_each_phase(config: Path, tmp_path: Path) -> None:
+    path = tmp_path / "progress.json"
+    seen = []
+    real = runs._replace
+
+    def note(target: Path, content: str) -> None:
+        real(target, content)
+        seen.append(json.loads(path.read_text())["phase"])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runs, "_replace", note)
+        run(config, {"GC_PROGRESS_FILE": str(path), "GC_RUN_ID": "r"}).collect()
+
+    assert seen == ["scan", "unlink", "settle", "bury", "forget", "confirm", "remove", "done"]
+    assert json.loads(path.read_text())["run"] == "r"
+
+
+def test_a_progress_file_that_cannot_be_written_stops_nothing(config: Path, tmp_path: Path) -> None:
+    """It is for people to look at. Seen to fail: let the OSError out."""
+    report, code = run(config, {"GC_PROGRESS_FILE": str(tmp_path / "no/such/file")}).collect()
+
+    assert code == 0
+    assert report["deleted"] != {}
+
+
+def test_a_store_keeps_its_name(store: StoreBuilder) -> None:
+    files = FileStore(str(store.root))
+
+    assert store_id(files) == store_id(files)
+    assert len(store_id(files)) == 32
+
+
+def test_two_file_systems_are_refused(config: Path, store: StoreBuilder) -> None:
+    """Attack 9: without a rename nothing could be put back."""
+    (store.v2 / "blobs").rename(store.root / "elsewhere")
+    (store.v2 / "blobs").symlink_to("/proc")
+
+    report, code = run(config).collect()
+
+    assert code == 2
+    assert "spans several file systems" in str(report["error"])
+
+
+def test_offline_is_the_same_in_the_end(config: Path, store: StoreBuilder, tmp_path: Path) -> None:
+    other = StoreBuilder(tmp_path / "other")
+    other.image("app", "v1", layers=["a"])
+    other.image("app", layers=["b"])
+    other.age()
+    twin = tmp_path / "twin.yml"
+    twin.write_text(f"version: 0.1\nstorage: {{filesystem: {{rootdirectory: {other.root}}}}}\n")
+
+    report, code = run(config, offline=True).collect()
+    online, _ = run(twin).collect()
+
+    assert code == 0
+    assert report["deleted"] == online["deleted"]
+    assert set(store.files()) == set(other.files())
+
+
+def test_a_full_disk_is_told_in_a_sentence(
+    config: Path, store: StoreBuilder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = store.files()
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+
+    report, code = run(config).collect()
+
+    assert code == 5
+    assert "collect --offline" in str(report["error"])
+    assert store.files() == before

@@ -1,0 +1,122 @@
+"""When a registry must forget, and when a collection may not make it."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from registry_gc import descriptor_cache, registry_config
+from registry_gc.descriptor_cache import Memory
+from registry_gc.errors import GuardError, StoppedError
+from registry_gc.options import Restart
+from registry_gc.restart import RegistryProcess, find_registry
+from support.fake_registry import FakeRegistry
+
+PROCESS = RegistryProcess(1, "boot/1/1", 1000.0, {})
+
+
+@pytest.fixture
+def config_path(tmp_path: Path) -> Path:
+    path = tmp_path / "config.yml"
+    path.write_text("version: 0.1\nstorage: {inmemory: {}}\nhttp: {draintimeout: 1s}\n")
+    os.utime(path, (500, 500))
+    return path
+
+
+def memory(config_path: Path, cache: Any, **others: Any) -> Memory:
+    config = replace(registry_config.load(config_path, {}), cache=cache)
+    return Memory(config, config_path, **{"registries": [PROCESS], "edited": 500.0, **others})
+
+
+@pytest.mark.parametrize("option", ["auto", "always", "never"])
+def test_without_a_cache_nothing_is_to_do(config_path: Path, option: Restart) -> None:
+    found = memory(config_path, None)
+
+    found.check(option)
+
+    assert found.forget(lambda _seconds: None) == 0
+
+
+@pytest.mark.parametrize("option", ["auto", "always", "never"])
+def test_redis_is_refused(config_path: Path, option: Restart) -> None:
+    """Its entries would outlive what they describe."""
+    with pytest.raises(GuardError, match="Redis"):
+        memory(config_path, "redis").check(option)
+
+
+@pytest.mark.parametrize("option", ["auto", "never"])
+def test_attack_19_no_restart_unless_told(config_path: Path, option: Restart) -> None:
+    with pytest.raises(GuardError, match="--restart"):
+        memory(config_path, "inmemory").check(option)
+
+
+def test_no_process_no_collection(config_path: Path) -> None:
+    with pytest.raises(GuardError, match="no process"):
+        memory(config_path, "inmemory", registries=[]).check("always")
+
+
+@pytest.mark.parametrize(
+    ("edited", "in_memory"), [(999.0, False), (1001.0, False), (1003.0, True), (2000.0, True)]
+)
+def test_attack_6_a_file_newer_than_the_process(
+    config_path: Path, edited: float, in_memory: bool
+) -> None:
+    """Seen to fail: let `in_memory` look at the file only."""
+    assert memory(config_path, None, edited=edited).in_memory is in_memory
+
+
+def test_a_file_that_changes_meanwhile_ends_the_run(config_path: Path) -> None:
+    found = memory(config_path, None)
+    os.utime(config_path, (600, 600))
+
+    with pytest.raises(StoppedError, match="was changed meanwhile"):
+        found.forget(lambda _seconds: None)
+
+
+def test_a_file_that_vanishes_ends_the_run(config_path: Path) -> None:
+    found = memory(config_path, None)
+    config_path.unlink()
+
+    with pytest.raises(StoppedError):
+        found.forget(lambda _seconds: None)
+
+
+@pytest.mark.parametrize(
+    ("version", "refused"), [((2, 8, 3), True), ((3, 0, 0), True), ((3, 1, 1), False), ((), True)]
+)
+def test_attack_1_old_registries_need_a_drain(
+    config_path: Path, monkeypatch: pytest.MonkeyPatch, version: tuple[int, ...], refused: bool
+) -> None:
+    """Ended without one, they leave empty links behind."""
+    monkeypatch.setattr(descriptor_cache, "_version", lambda _registry: version)
+    drained = memory(config_path, "inmemory")
+    undrained = memory(config_path, "inmemory")
+    undrained.config = replace(undrained.config, drain_timeout=0.0)
+
+    drained.check("always")
+    if refused:
+        with pytest.raises(GuardError, match="draintimeout"):
+            undrained.check("always")
+    else:
+        undrained.check("always")
+
+
+def test_every_one_that_runs_at_the_burial_is_restarted(tmp_path: Path) -> None:
+    """Also one that was not there when the run began.
+
+    Seen to fail: let `forget` restart those of the start.
+    """
+    with FakeRegistry(tmp_path / "one", supervised=True) as registry:
+        config = registry_config.load(registry.config_path, {})
+        found = Memory.of(config, registry.config_path)
+        found.registries = []
+        before = find_registry(registry.config_path)
+
+        assert found.forget(lambda _seconds: None) == 1
+
+        after = find_registry(registry.config_path)
+        assert before
+        assert after
+        assert before.identity != after.identity

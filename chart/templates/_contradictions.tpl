@@ -50,7 +50,10 @@ last.
 {{- if not (has $gc.mode (list "" "sidecar" "cronjob")) }}
 {{- $found = append $found (printf "garbageCollect.mode is %v. Remove it, and it follows the storage; or set sidecar or cronjob." $gc.mode) }}
 {{- end }}
-{{- if eq (include "docker-registry.inMemoryCache" .) "true" }}
+{{- if eq (include "docker-registry.cacheKind" .) "redis" }}
+{{- $found = append $found "garbageCollect.enabled is true and the registry caches descriptors in Redis (configData.storage.cache), which this version cannot clean: the collector would refuse. Set configData.storage.cache: null, or garbageCollect.enabled: false." }}
+{{- end }}
+{{- if eq (include "docker-registry.cacheKind" .) "inmemory" }}
 {{- $several := gt (.Values.replicaCount | int) 1 | ternary (printf "replicaCount is %d" (int .Values.replicaCount)) "" }}
 {{- if .Values.autoscaling.enabled }}
 {{- $several = "autoscaling.enabled is true" }}

@@ -307,10 +307,11 @@ seccompProfile:
 
 {{- /*
 docker-registry.terminationGracePeriod (root context), in seconds. The registry drains first; the
-collector is told to end after it, and then puts back what it has not yet removed for good.
+collector is told to end after it, and then puts back what it has not yet removed for good, for which
+it has 90 seconds (docker-registry.gc.stopTimeout).
 */}}
 {{- define "docker-registry.terminationGracePeriod" -}}
-{{- $after := eq (include "docker-registry.gc.inPod" .) "true" | ternary 90 30 }}
+{{- $after := eq (include "docker-registry.gc.inPod" .) "true" | ternary 100 30 }}
 {{- $own := add (include "docker-registry.drainSeconds" . | int) $after }}
 {{- include "docker-registry.text" .Values.terminationGracePeriodSeconds | default $own }}
 {{- end }}
@@ -321,8 +322,11 @@ collector is told to end after it, and then puts back what it has not yet remove
 {{- if and $gc.enabled (eq .Values.storage "filesystem") (ne $gc.mode "cronjob") }}true{{ else }}false{{ end }}
 {{- end }}
 
-{{- /* docker-registry.inMemoryCache (root context): true where the registry caches descriptors in its memory. */}}
-{{- define "docker-registry.inMemoryCache" -}}
+{{- /*
+docker-registry.cacheKind (root context): where the registry caches descriptors: inmemory, redis, or
+nothing. `layerinfo` is the old name; a variable counts more than the file.
+*/}}
+{{- define "docker-registry.cacheKind" -}}
 {{- $kind := include "docker-registry.configured" (list . "storage" "cache" "blobdescriptor") }}
 {{- $kind = $kind | default (include "docker-registry.configured" (list . "storage" "cache" "layerinfo")) }}
 {{- range .Values.extraEnvVars }}
@@ -330,5 +334,5 @@ collector is told to end after it, and then puts back what it has not yet remove
 {{- $kind = .value | default "" | toString }}
 {{- end }}
 {{- end }}
-{{- contains "inmemory" $kind }}
+{{- regexFind "inmemory|redis" $kind }}
 {{- end }}

@@ -12,15 +12,17 @@ values.yaml alone: each begins with this line. It changes .Values in place and w
 {{- /*
 docker-registry.fill (list INTO FROM): copy what INTO lacks, map by map.
 
-Not `merge`, which takes `false` and 0 for missing. The sections named here are one answer each:
-who removes `runAsUser` (OpenShift chooses it) or `debug` must not get it back.
+Not `merge`, which takes `false` and 0 for missing. The sections in $whole are one answer each: who
+removes `runAsUser` (OpenShift chooses it) or `debug` must not get it back. The values in $left mean
+something when they are `null`.
 */}}
 {{- define "docker-registry.fill" -}}
 {{- $whole := list "configData" "containerSecurityContext" "securityContext" "resources" }}
+{{- $left := list "className" "targetCPUUtilizationPercentage" "targetMemoryUtilizationPercentage" }}
 {{- $into := index . 0 }}
 {{- range $key, $default := index . 1 }}
 {{- $given := index $into $key }}
-{{- if kindIs "invalid" $given }}
+{{- if and (kindIs "invalid" $given) (not (has $key $left)) }}
 {{- $_ := set $into $key (index (deepCopy (dict "value" $default)) "value") }}
 {{- else if and (kindIs "map" $default) (kindIs "map" $given) (not (has $key $whole)) }}
 {{- include "docker-registry.fill" (list $given $default) }}

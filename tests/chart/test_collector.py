@@ -83,7 +83,9 @@ def test_the_pod_shares_processes_with_a_collector_only(render: Renderer) -> Non
 
 
 def test_the_options_reach_the_collector(render: Renderer) -> None:
-    """Seen to fail: GC_QUARANTINE left out; deleteUntagged: false written as an empty text."""
+    """Seen to fail: GC_QUARANTINE left out; `false` written as an empty text; the defaults brought
+    in by `merge`, which takes `false` for missing.
+    """
     rendered = render(merged(VALUES / "collected-with-everything.yaml"))
     env = {e["name"]: e.get("value") for e in containers(registry_pod(rendered))["gc"]["env"]}
     assert {name: value for name, value in env.items() if name.startswith("GC_")} == {
@@ -97,6 +99,7 @@ def test_the_options_reach_the_collector(render: Renderer) -> None:
         "GC_RESTART": "always",
         "GC_SETTLE_PERIOD": "2m",
         "GC_START_DELAY": "5m",
+        "GC_STOP_TIMEOUT": "90s",
         "GC_TOKEN_FILE": "/var/run/secrets/docker-registry-gc/token",
         "GC_UPLOAD_GRACE_PERIOD": "2d",
     }
@@ -220,7 +223,7 @@ def test_the_cron_job_runs_once_and_ends(render: Renderer) -> None:
 
 
 def test_the_cron_jobs_limits_are_the_users(render: Renderer) -> None:
-    """0 is an answer. Seen to fail: `with` around failedJobsHistoryLimit."""
+    """0 is an answer. Seen to fail: `with` around successfulJobsHistoryLimit."""
     rendered = kinds(render(merged(VALUES / "collected-with-everything.yaml")))
     spec = rendered["CronJob/test-docker-registry-garbage-collector"]["spec"]
     assert spec["successfulJobsHistoryLimit"] == 0

@@ -59,6 +59,10 @@ CASES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
         },
         ("replicaCount is 2",),
     ),
+    "a cache in Redis": (
+        {"configData": {"storage": {"cache": {"blobdescriptor": "redis"}}}, "garbageCollect": ON},
+        ("Redis", "configData.storage.cache: null"),
+    ),
     "memory without a restart": (
         {"configData": MEMORY, "garbageCollect": {**ON, "restart": "never"}},
         ("garbageCollect.restart is never", "garbageCollect.restart: auto"),

@@ -69,7 +69,7 @@ def test_an_autoscaler_has_the_number_of_replicas_to_itself(render: Renderer) ->
     ("values", "seconds"),
     [
         ({}, 10 + 30),
-        ({"garbageCollect": {"enabled": True}}, 10 + 90),
+        ({"garbageCollect": {"enabled": True}}, 10 + 100),
         ({"configData": {"http": {"draintimeout": "2m"}}}, 120 + 30),
         ({"configData": {"http": {"draintimeout": "1m30s"}}}, 90 + 30),
         ({"terminationGracePeriodSeconds": 300}, 300),
@@ -80,6 +80,22 @@ def test_the_pod_is_killed_after_its_drain(
 ) -> None:
     """Seen to fail: no terminationGracePeriodSeconds, which is 30 whatever the drain (W5)."""
     assert spec_of(render(values))["terminationGracePeriodSeconds"] == seconds
+
+
+@pytest.mark.parametrize(("seconds", "left"), [("", "90s"), (300, "280s"), (60, "40s"), (15, "1s")])
+def test_the_collector_ends_before_it_is_killed(
+    render: Renderer, seconds: object, left: str
+) -> None:
+    """It puts back what it took; killed in the middle, the next start has to.
+
+    Seen to fail: GC_STOP_TIMEOUT left out, which is 90 s whatever the pod has.
+    """
+    rendered = render(
+        {"terminationGracePeriodSeconds": seconds, "garbageCollect": {"enabled": True}}
+    )
+    collector = containers(deployment(rendered)["spec"]["template"])["gc"]
+    env = {entry["name"]: entry.get("value") for entry in collector["env"]}
+    assert env["GC_STOP_TIMEOUT"] == left
 
 
 def test_a_configuration_without_a_drain_gets_one(render: Renderer) -> None:

@@ -10,7 +10,7 @@ from helm_chart_test.objects import Object, object_id
 
 @lru_cache(maxsize=1)
 def kubernetes_versions() -> tuple[str, ...]:
-    """Return the versions that there are schemas of, `1.29` first and the newest last."""
+    """Return the versions that there are schemas of, such as `1.29`, the newest last."""
     found = kubernetes_validate.utils.all_versions()
     minors = {
         tuple(int(part) for part in version.split("-")[0].split(".")[:2]) for version in found

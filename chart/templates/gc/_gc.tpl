@@ -112,14 +112,17 @@ registry out of the Service.
       value: {{ include "docker-registry.gc.port" . | quote }}
     - name: GC_START_DELAY
       value: {{ include "docker-registry.text" $gc.sidecar.startDelay | quote }}
+    - name: GC_STOP_TIMEOUT
+      value: {{ include "docker-registry.gc.stopTimeout" . | quote }}
     - name: GC_TOKEN_FILE
       value: {{ printf "%s/token" (include "docker-registry.gc.tokenFolder" .) | quote }}
+  {{- /* Half an hour: before it answers, it ends what a killed collection left, however much that is. */}}
   startupProbe:
     httpGet:
       path: /healthz
       port: gc
     periodSeconds: 1
-    failureThreshold: 120
+    failureThreshold: 1800
   livenessProbe:
     httpGet:
       path: /healthz
@@ -141,6 +144,15 @@ registry out of the Service.
     - name: gc-token
       mountPath: {{ include "docker-registry.gc.tokenFolder" . }}
       readOnly: true
+{{- end }}
+
+{{- /*
+docker-registry.gc.stopTimeout (root context): what is left of the pod's last seconds after the drain,
+less ten before it is killed.
+*/}}
+{{- define "docker-registry.gc.stopTimeout" -}}
+{{- $period := include "docker-registry.terminationGracePeriod" . | int }}
+{{- max 1 (sub (sub $period (include "docker-registry.drainSeconds" . | int)) 10) }}s
 {{- end }}
 
 {{- /*

@@ -1,6 +1,6 @@
 {{- /*
 docker-registry.preflight.annotations (list ROOT WEIGHT): of a hook before install and upgrade. What
-failed stays, to be read, until the next try.
+failed stays, to be read, until the next try or for a day.
 */}}
 {{- define "docker-registry.preflight.annotations" -}}
 helm.sh/hook: pre-install,pre-upgrade

@@ -67,7 +67,7 @@ def down() -> None:
     if not engine.answers():
         say("no engine answers, so no cluster is up")
         return
-    if kind_cluster.nodes():
+    if kind_cluster.nodes(stopped=True):
         kind_cluster.delete()
         say(f"removed the cluster {kind_cluster.NAME}")
     engine.stop()

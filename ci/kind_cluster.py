@@ -48,10 +48,11 @@ def is_up() -> bool:
     return len(ready) == len(nodes()) and set(ready) == {"True"}
 
 
-def nodes() -> list[str]:
-    """Return the names of the nodes' containers."""
+def nodes(*, stopped: bool = False) -> list[str]:
+    """Return the names of the nodes' containers that run, or with `stopped` of all."""
     return run(
-        "docker", "ps", "--filter", f"label=io.x-k8s.kind.cluster={NAME}", "--format", "{{.Names}}"
+        "docker", "ps", *(["--all"] if stopped else []),
+        "--filter", f"label=io.x-k8s.kind.cluster={NAME}", "--format", "{{.Names}}",
     ).split()  # fmt: skip
 
 
@@ -60,7 +61,7 @@ def up(*, stock: bool) -> None:
     with alone(f"cluster-{NAME}"):
         if is_up():
             return
-        if nodes():
+        if nodes(stopped=True):
             say("the cluster is there, but its nodes are not ready: making it anew")
             delete()
         folder().mkdir(parents=True, exist_ok=True)

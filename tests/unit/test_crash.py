@@ -175,8 +175,8 @@ def test_killed_at_any_change_the_next_run_ends_the_same(
 ) -> None:
     """Rule 4, and rule 1 for what was pushed before the death or while no collector ran.
 
-    Seen to fail: let `Journal.discard` run before `doom`'s rename; let `recover` skip
-    `put_all_back`.
+    Seen to fail: let `recover` not finish what is doomed. That it puts back what was taken is not
+    what this rests on (the next run sees it where it is); test_lock.py looks at that.
     """
     for number in range(ENOUGH):
         scene = scenes()
@@ -204,7 +204,8 @@ def test_killed_between_the_link_and_the_unlink_of_a_put_back(
 ) -> None:
     """Both names stand then: ours must go and theirs stay, whichever kind of file it is.
 
-    Seen to fail: let `Journal.put_back` remove what stands when `put_new` finds it there.
+    Seen to fail: let `Journal.put_back` remove what stands when `put_new` finds it there (that
+    run loses a push even undisturbed).
     """
     rehearsal = Faults(ENOUGH, dies)
     disturb(scenes(), monkeypatch, rehearsal)

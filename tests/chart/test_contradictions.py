@@ -96,6 +96,14 @@ CASES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
         {"garbageCollect": {**ON, "restart": "sometimes"}},
         ("garbageCollect.restart is sometimes", "auto, always or never"),
     ),
+    "no period": (
+        {"garbageCollect": {**ON, "period": "1 day"}},
+        ('garbageCollect.period: "1 day" is not a duration like 90s', "a number of seconds"),
+    ),
+    "no deadline": (
+        {"garbageCollect": {**ON, "hook": {"activeDeadline": "late"}}},
+        ('garbageCollect.hook.activeDeadline: "late" is not a duration',),
+    ),
     "more than all": (
         {"garbageCollect": {**ON, "maxDeleteRatio": 80}},
         ('garbageCollect.maxDeleteRatio: "80"', "from 0 to 1"),

@@ -86,7 +86,7 @@ def name_of_survivor(after: StoreOnDisk, thing: Thing) -> str:
 def test_rule_15_every_difference_from_the_reference_has_a_name(
     start_registry: StartRegistry, tmp_path: Path, seed: int
 ) -> None:
-    """Seen to fail: keep the layer links of manifests that go."""
+    """Seen to fail: let the plan leave stale entries of a tag's index."""
     registry = start_registry()
     History(registry.client(), seed).play(25)
     theirs, ours = two_copies(registry, tmp_path)

@@ -70,7 +70,7 @@ def test_rule_7_a_store_with_nothing_but_an_upload(start_registry: StartRegistry
 def test_rule_7_an_upload_that_nobody_ends_goes_after_its_grace_period(
     start_registry: StartRegistry,
 ) -> None:
-    """Seen to fail: measure the age by the folder, which a listing does not change."""
+    """Whose age is that of its files: the registry purges by `startedat`, and only every day."""
     registry = start_registry()
     client = registry.client()
     client.push("app", image("keep"), "keep")

@@ -70,7 +70,7 @@ def test_rule_4_whatever_ends_a_run_the_next_one_ends_the_work(
 ) -> None:
     """The cache is in memory, where a half run does most harm.
 
-    Seen to fail: let `recover` only empty the state directory; `doom` before the confirming looks.
+    Seen to fail: let `recover` return at once; leave out `put_all_back` when a run is stopped.
     """
     registry = start_registry(cache="inmemory", supervised=True)
     alive, gone = push_and_delete(registry)
@@ -94,7 +94,7 @@ def test_rule_4_whatever_ends_a_run_the_next_one_ends_the_work(
 
 @pytest.mark.parametrize("point", ["unlink:3", "bury:2", "forget:0", "remove:1"])
 def test_rule_4_a_collection_recovers_by_itself(start_registry: StartRegistry, point: str) -> None:
-    """Where no sidecar calls `recover`. Seen to fail: begin a run without it."""
+    """Where no sidecar calls `recover`: the next run meets what the dead one took."""
     registry = start_registry(cache="inmemory", supervised=True)
     alive, gone = push_and_delete(registry)
 
@@ -155,7 +155,7 @@ def tree(registry: RegistryProcess) -> dict[str, bytes]:
 def test_a_registry_that_does_not_come_back_ends_with_everything_put_back(
     start_registry: StartRegistry,
 ) -> None:
-    """Exit 6. Seen to fail: let `forget` count an ended process as restarted."""
+    """Exit 6. Seen to fail: leave out `put_all_back`."""
     registry = start_registry(cache="inmemory", supervised=True)
     alive, _ = push_and_delete(registry)
     before = tree(registry)
@@ -178,7 +178,7 @@ def test_a_registry_that_does_not_come_back_ends_with_everything_put_back(
 def test_rule_11_a_second_collector_says_which_run_holds_the_store(
     start_registry: StartRegistry,
 ) -> None:
-    """Seen to fail: open the lock file anew for each run without locking it."""
+    """Seen to fail: leave out the lock."""
     registry = start_registry(supervised=True)
     alive, _ = push_and_delete(registry)
 

@@ -135,7 +135,7 @@ def test_a_registry_that_restarted_before_the_burial_is_restarted_after_it(
     """Rule 1: what counts is a start after the burial, not one since the collection began.
 
     A crash or a rollout while links settle leaves a new process, which has looked at the blobs that
-    are buried next. Seen to fail: list the registries when the run begins.
+    are buried next. Seen to fail: restart only those that ran when the run began.
     """
     registry = start_registry(cache="inmemory", supervised=True)
     client = registry.client()
@@ -180,7 +180,7 @@ def test_a_push_that_looked_before_the_unlinking_is_healed(start_registry: Start
 def test_a_push_between_burial_and_restart_is_healed(start_registry: StartRegistry) -> None:
     """The registry's memory acknowledges an image whose blobs are buried already. Rule 1.
 
-    Seen to fail: remove what is buried without the confirming looks.
+    Seen to fail: let `Healing.look` put nothing back.
     """
     registry = start_registry(cache="inmemory", supervised=True, drain_timeout="2s")
     client = registry.client()

@@ -107,7 +107,7 @@ def cases() -> list[object]:
 def test_rule_1_a_push_at_any_point_is_refused_or_kept(
     start_registry: StartRegistry, point: str, worst: Worst, cache: str
 ) -> None:
-    """Seen to fail: bury without asking whether a link came; confirm without putting back."""
+    """Seen to fail: let `Healing.look` find nothing that is needed."""
     registry = start_registry(cache=cache, supervised=True)
     alive, gone = store_with_a_deleted_image(registry)
 

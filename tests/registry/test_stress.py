@@ -42,7 +42,7 @@ def lost_now_and_after_a_restart(registry: RegistryProcess, stress: Stress) -> l
 def test_rule_1_nothing_acknowledged_is_lost_beside_collections(
     start_registry: StartRegistry, cache: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Seen to fail: `Memory.forget` without a restart; `Healing.look` that puts nothing back."""
+    """Seen to fail, in memory: let `Memory.forget` restart nothing."""
     registry = start_registry(cache=cache, supervised=True)
     runs: list[Collected] = []
     with pushing(registry, seed=SEED) as stress:

@@ -39,7 +39,8 @@ printf '== cluster and images: in the background, log at the end if they fail\n'
 cluster_pid=$!
 
 status=0
-timed "unit and chart" "$venv/bin/pytest" -q -n 2 "${marks[@]}" tests/unit tests/chart || status=1
+timed "unit and chart" "$venv/bin/pytest" -q -n 2 "${marks[@]}" tests/unit tests/chart \
+    tests/helm_chart_test || status=1
 timed "registry" "$venv/bin/pytest" -q -n 2 --dist loadfile "${marks[@]}" tests/registry || status=1
 
 # shellcheck disable=SC2329  # called by its name, through timed

@@ -110,7 +110,7 @@ def test_rule_9_the_rest_is_unlinked(store: StoreBuilder, tmp_path: Path) -> Non
     assert (outcome.links, outcome.blobs) == (3, 0)
 
 
-@pytest.mark.parametrize("kind", ["tag", "manifest", "layer link", "revision link"])
+@pytest.mark.parametrize("kind", ["tag", "manifest", "child", "layer link", "revision link"])
 def test_what_cannot_be_read_is_kept_with_all_that_it_may_need(
     store: StoreBuilder, tmp_path: Path, kind: str
 ) -> None:
@@ -120,11 +120,14 @@ def test_what_cannot_be_read_is_kept_with_all_that_it_may_need(
     """
     image = store.image("app", "v1", layers=["a"])
     untagged = store.image("app", layers=["b"])
+    child = store.image("app", layers=["a child's"])
+    store.index("app", [child], "index")
     store.image("other", layers=["c"])
     store.age()
     victim = {
         "tag": store.tag_folder("app", "v1") / "current/link",
         "manifest": store.blob_path(image),
+        "child": store.blob_path(child),
         "layer link": store.layer_link("app", store.references(untagged)[1]),
         "revision link": store.revision_link("app", untagged),
     }[kind]
@@ -134,6 +137,7 @@ def test_what_cannot_be_read_is_kept_with_all_that_it_may_need(
             store.layer_link("app", *store.references(image)[1:]),
         ],
         "manifest": [store.layer_link("app", name) for name in store.references(image)],
+        "child": [store.layer_link("app", name) for name in store.references(child)],
         "layer link": [victim, store.blob_path(store.references(untagged)[1])],
         "revision link": [victim, store.blob_path(untagged)],
     }[kind]

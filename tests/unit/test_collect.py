@@ -145,7 +145,8 @@ class TestGuards:
         with pytest.raises(GuardError, match="135 of 150 blobs, the limit is 80%"):
             collect(tmp_path)
 
-        assert {name: store.everything()[name] for name in before} == before
+        after = store.everything()
+        assert {name: after[name] for name in before} == before
         collect(tmp_path, chosen=options(max_delete_ratio=1.0))
         assert len(store.everything()) < len(before)
 

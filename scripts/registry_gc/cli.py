@@ -16,10 +16,9 @@ from registry_gc import __version__
 from registry_gc import report as reports
 from registry_gc.errors import CollectorError, ConfigurationError
 from registry_gc.options import CollectOptions, duration
+from registry_gc.registry_config import DEFAULT_PATHS
 from registry_gc.report import Report
 from registry_gc.run import Run
-
-_CONFIGS = (Path("/etc/distribution/config.yml"), Path("/etc/docker/registry/config.yml"))
 
 _EXIT_CODES = """
 \b
@@ -118,13 +117,14 @@ def _collect_options(command: _Command) -> _Command:
 def main() -> None:
     """Garbage collection for the CNCF distribution registry, safe while people push.
 
-    CONFIG is the registry's configuration file. Every option can also be set as GC_<OPTION>.
+    CONFIG is the registry's configuration file. What `collect` and `plan` take can also be set as
+    GC_<OPTION>.
     """
 
 
 @main.command(epilog=_EXIT_CODES)
 @_collect_options
-@click.option("--dry-run", is_flag=True, help="Only say what would go, and why; as `plan` does.")
+@_option("--dry-run", is_flag=True, help="Only say what would go, and why; as `plan` does.")
 def collect(**arguments: Any) -> None:
     """Delete what nothing needs.
 
@@ -147,7 +147,7 @@ def plan(**arguments: Any) -> None:
 def report(config: Path | None, output: str) -> None:
     """Print the report of the last collection."""
     with _Failing():
-        last = Run(_config_path(config), CollectOptions(), os.environ).last_report()
+        last = _run_of(config).last_report()
         if last is None:
             click.echo("This store has not been collected yet.")
         else:
@@ -159,7 +159,7 @@ def report(config: Path | None, output: str) -> None:
 def recover(config: Path | None) -> None:
     """End what a run left that was killed: finish its removal, or put back what it took."""
     with _Failing():
-        count = Run(_config_path(config), CollectOptions(), os.environ).recover()
+        count = _run_of(config).recover()
         click.echo(f"{count} files were put back." if count else "Nothing was left to do.")
 
 
@@ -168,7 +168,7 @@ def recover(config: Path | None) -> None:
 def restore(config: Path | None) -> None:
     """Put back everything that is still in quarantine (see --quarantine)."""
     with _Failing():
-        restored = Run(_config_path(config), CollectOptions(), os.environ).restore()
+        restored = _run_of(config).restore()
         click.echo("\n".join([*restored, f"{len(restored)} files were restored."]))
 
 
@@ -178,15 +178,14 @@ def restore(config: Path | None) -> None:
 def preflight(config: Path | None, *, write_test: bool) -> None:
     """Say what this image sees of the registry; the chart runs it before it changes anything."""
     with _Failing():
-        run = Run(_config_path(config), CollectOptions(), os.environ)
-        click.echo(run.preflight(write_test=write_test))
+        click.echo(_run_of(config).preflight(write_test=write_test))
 
 
 @main.command()
 @click.argument("config", required=False, type=click.Path(path_type=Path))
 def sidecar(config: Path | None) -> None:
     """Collect in the registry's pod: every GC_PERIOD, and when asked over HTTP."""
-    # The Kubernetes client and the templates stay out of a process that must be small.
+    # Here, because each role has its own libraries, and the sidecar's process must be small.
     from registry_gc.sidecar import SidecarSettings, serve
 
     with _Failing():
@@ -213,6 +212,11 @@ def _run(config: Path | None, output: str, **options: Any) -> None:
         sys.exit(code)
 
 
+def _run_of(config: Path | None) -> Run:
+    """Return a run for the commands that collect nothing and so have no options."""
+    return Run(_config_path(config), CollectOptions(), os.environ)
+
+
 def _print(done: Report, output: str) -> None:
     if output == "json":
         click.echo(json.dumps(done))
@@ -225,7 +229,7 @@ def _print(done: Report, output: str) -> None:
 def _config_path(given: Path | None) -> Path:
     if given is not None:
         return given
-    return next((path for path in _CONFIGS if path.exists()), _CONFIGS[0])
+    return next((path for path in DEFAULT_PATHS if path.exists()), DEFAULT_PATHS[0])
 
 
 class _Failing:

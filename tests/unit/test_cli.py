@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
@@ -151,6 +152,22 @@ class TestOptions:
 
         assert json.loads(done.stdout)["deleted"]["blobs"] == 0
         assert json.loads(call("plan", config, "--output", "json").stdout)["deleted"]["blobs"] == 3
+
+    @pytest.mark.parametrize("verb", ["collect", "plan"])
+    def test_no_option_lacks_its_variable(self, verb: str) -> None:
+        """Seen to fail: make an option with click's own `option`."""
+        options = [each for each in main.commands[verb].params if isinstance(each, click.Option)]
+
+        named = {each.name: each.envvar for each in options}
+
+        assert "grace_period" in named
+        assert named == {name: f"GC_{str(name).upper()}" for name in named}
+
+    def test_a_dry_run_can_be_set_too(self, config: Path, store: StoreBuilder) -> None:
+        before = store.everything()
+
+        assert "would delete" in call("collect", config, env={"GC_DRY_RUN": "true"}).stdout
+        assert store.everything() == before
 
     def test_the_command_line_wins(self, config: Path) -> None:
         env = {"GC_GRACE_PERIOD": "3h"}

@@ -3,12 +3,14 @@
 import functools
 from collections.abc import Mapping
 from datetime import UTC, datetime
-
-import jinja2
+from typing import TYPE_CHECKING
 
 from registry_gc.collect import Outcome
 from registry_gc.errors import CollectorError, LockedError
 from registry_gc.plan import Plan
+
+if TYPE_CHECKING:
+    import jinja2
 
 Report = dict[str, object]
 
@@ -114,7 +116,9 @@ def text(report: Mapping[str, object]) -> str:
 
 
 @functools.cache
-def _environment() -> jinja2.Environment:
+def _environment() -> "jinja2.Environment":
+    import jinja2  # here: a collection that answers in JSON, and the sidecar, do without it
+
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("registry_gc"),
         autoescape=jinja2.select_autoescape(["html", "html.j2"]),

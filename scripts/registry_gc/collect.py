@@ -12,7 +12,6 @@ Until the removal everything can be put back, and is when anything fails.
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import timedelta
 from threading import Event
 from typing import Protocol
 
@@ -20,9 +19,9 @@ from registry_gc.errors import CollectorError, StoppedError, StorageError
 from registry_gc.healing import Healing
 from registry_gc.inventory import Upload, View
 from registry_gc.journal import Journal
-from registry_gc.layout import REGISTRY, Entry, Kind, path_of
+from registry_gc.layout import REGISTRY, Kind, path_of
 from registry_gc.manifests import Manifests
-from registry_gc.options import CollectOptions, Restart
+from registry_gc.options import CollectOptions, Restart, nanoseconds
 from registry_gc.plan import Clock, Deletion, Plan, check_guards
 from registry_gc.storage import NoSpaceError, Store
 from registry_gc.survey import has_repositories, survey
@@ -130,11 +129,11 @@ class Collection:
 
     def _end_quarantine(self, journal: Journal) -> None:
         """Remove for good what has been quarantined for long enough."""
-        length = self.options.quarantine // timedelta(microseconds=1) * 1000
+        length = nanoseconds(self.options.quarantine)
         for when in journal.quarantined():
             if self.store.now() - when >= length:
                 journal.doom_quarantined(when)
-                journal.discard(self._forget_place)
+                _discard(self.store, journal)
 
     def _take_and_remove(self, found: Plan, journal: Journal, outcome: Outcome) -> None:
         quarantined = ""
@@ -159,7 +158,7 @@ class Collection:
             for entry in journal.entries(quarantined):
                 remove_place_of(self.store, entry)
         else:
-            journal.discard(self._forget_place)
+            _discard(self.store, journal)
 
     def _take_and_confirm(self, found: Plan, journal: Journal, outcome: Outcome) -> None:
         healing = Healing(self.store, self.options, journal, self.wait)
@@ -231,9 +230,6 @@ class Collection:
             with _noting(outcome):
                 remove_repository(self.store, repository, self._clock().is_young)
 
-    def _forget_place(self, entry: Entry) -> None:
-        remove_place_of(self.store, entry)
-
     def _clock(self) -> Clock:
         return Clock(self.store.now(), self.options)
 
@@ -253,7 +249,7 @@ def recover(store: Store, journal: Journal) -> int:
     """
     count = len(journal.taken)
     if journal.has_doomed:
-        journal.discard(lambda entry: remove_place_of(store, entry))
+        _discard(store, journal)
     if failed := journal.put_all_back():
         raise _not_undone(failed)
     return count
@@ -268,7 +264,13 @@ def _noting(outcome: Outcome) -> Iterator[None]:
         outcome.problems.append(f"{error.what}: {error.why}")
 
 
+def _discard(store: Store, journal: Journal) -> None:
+    """Remove what is doomed and the folders that it leaves empty."""
+    journal.discard(lambda entry: remove_place_of(store, entry))
+
+
 def _prepare(journal: Journal) -> bool:
+    """Fill the journal's reserve; False if the storage has no room for it."""
     try:
         journal.prepare()
     except NoSpaceError:

@@ -43,6 +43,11 @@ def duration(text: str) -> timedelta:
     )
 
 
+def nanoseconds(length: timedelta) -> int:
+    """Return a length in the unit of the storage's times; exact, which a float would not be."""
+    return length // timedelta(microseconds=1) * 1000
+
+
 @dataclass(frozen=True, slots=True)
 class CollectOptions:
     """How one collection is to run; the fields are the command line's options.

@@ -5,12 +5,11 @@ The same object is printed by a dry run and executed by a real one (rule 5).
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import timedelta
 
 from registry_gc.errors import GuardError
 from registry_gc.inventory import Repository, Upload
 from registry_gc.layout import Digest, Entry, Kind
-from registry_gc.options import CollectOptions
+from registry_gc.options import CollectOptions, nanoseconds
 from registry_gc.reachability import Reach
 from registry_gc.storage import Stat
 
@@ -66,15 +65,11 @@ class Clock:
         """Say whether a file is within the grace period before `since` (default: now)."""
         reference = self.now if since is None else min(since, self.now)
         # Strictly older: at the grace period itself a slow push may still write its link.
-        return reference - modified <= _nanoseconds(self.options.grace_period)
+        return reference - modified <= nanoseconds(self.options.grace_period)
 
     def is_stale(self, upload: Upload) -> bool:
         """Say whether nobody has written to an upload for the upload grace period."""
-        return self.now - upload.touched > _nanoseconds(self.options.upload_grace_period)
-
-
-def _nanoseconds(length: timedelta) -> int:
-    return length // timedelta(microseconds=1) * 1000
+        return self.now - upload.touched > nanoseconds(self.options.upload_grace_period)
 
 
 def earliest_upload(repository: Repository, clock: Clock) -> int | None:

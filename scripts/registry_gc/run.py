@@ -8,7 +8,7 @@ import json
 import os
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -56,10 +56,8 @@ class Run:
                 return report.of_nothing(self.run_id, dry_run=self.options.dry_run), 0
             if self.options.dry_run:
                 return self._plan(config, store)
-            with lock.held(store, self.run_id):
+            with self._held(store):
                 return self._collect(config, store)
-        except NoSpaceError as error:
-            return self._failed(_full(error))
         except CollectorError as error:
             return self._failed(error)
 
@@ -68,24 +66,18 @@ class Run:
         store = _store(self._config())
         if store.stat(STATE) is None:
             return 0
-        try:
-            with lock.held(store, self.run_id):
-                return recover(store, Journal(store))
-        except NoSpaceError as error:
-            raise _full(error) from error
+        with self._held(store):
+            return recover(store, Journal(store))
 
     def restore(self) -> list[str]:
         """Put back all that is quarantined; return what that was. Raises CollectorError."""
         store = _store(self._config())
         if store.stat(STATE) is None:
             return []
-        try:
-            with lock.held(store, self.run_id):
-                journal = Journal(store)
-                recover(store, journal)
-                return [f"{entry.kind.value} {entry}" for entry in journal.restore()]
-        except NoSpaceError as error:
-            raise _full(error) from error
+        with self._held(store):
+            journal = Journal(store)
+            recover(store, journal)
+            return [f"{entry.kind.value} {entry}" for entry in journal.restore()]
 
     def last_report(self) -> Report | None:
         """Return what the last collection of this store reported, None if there was none."""
@@ -98,6 +90,15 @@ class Run:
         if write_test:
             _try_writing(store)
         return f"the registry stores its data below {store.root} ({config.driver})"
+
+    @contextlib.contextmanager
+    def _held(self, store: FileStore) -> Iterator[None]:
+        """Hold the store's lock, and let a full storage be a failure like any other."""
+        try:
+            with lock.held(store, self.run_id):
+                yield
+        except NoSpaceError as error:
+            raise _full(error) from error
 
     def _config(self) -> RegistryConfig:
         registry = find_registry(self.config_path)

@@ -1,8 +1,10 @@
 """One collector for each store.
 
-The kernel's lock on a file goes with its process, so a dead holder's is free at once. It lies on
-the store's own folder `docker`, because a full disk may have no room for a lock file; network file
-systems that want a writable file for it get one in the state directory.
+The kernel's lock on a file goes with its process, so a dead holder's is free at once. Two are
+taken: that on the store's own folder `docker`, because a full disk may have no room for a lock
+file; and that on a file in the state directory, because a network file system knows no lock on a
+folder across machines: Linux keeps it to the one machine and says nothing (no `flock` for folders
+in fs/nfs/dir.c and fs/smb/client/cifsfs.c).
 """
 
 import contextlib
@@ -16,28 +18,28 @@ from datetime import UTC, datetime
 
 from registry_gc.errors import LockedError, StorageError
 from registry_gc.layout import STATE
+from registry_gc.mounts import is_remote
 from registry_gc.storage import FileStore, NoSpaceError
 
 _HOLDER = f"{STATE}/holder.json"
+_LOCK = f"{STATE}/lock"
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+_NO_LOCKS = (errno.EBADF, errno.EOPNOTSUPP, errno.EINVAL)
 
 
 @contextlib.contextmanager
 def held(store: FileStore, run: str) -> Iterator[None]:
     """Hold the store's lock. Raises LockedError, which names the run that holds it."""
-    descriptor = _open(store)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise _locked(holder(store)) from None
-        except OSError as error:
-            raise _failed(error) from error
+    with contextlib.ExitStack() as locks:
+        folder = _opened(locks, store.absolute("docker"), os.O_RDONLY | os.O_DIRECTORY)
+        on_folder = _flock(store, folder)
+        file = _lock_file(locks, store, needed=not on_folder or is_remote(store.root))
+        if file is not None and not _flock(store, file):
+            raise _failed(OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP)))
         _write_holder(store, run)
         yield
         with contextlib.suppress(StorageError):
             store.remove(_HOLDER)
-    finally:
-        os.close(descriptor)
 
 
 def holder(store: FileStore) -> dict[str, str]:
@@ -52,22 +54,43 @@ def holder(store: FileStore) -> dict[str, str]:
     return {str(key): str(value) for key, value in loaded.items()}
 
 
-def _open(store: FileStore) -> int:
+def _flock(store: FileStore, descriptor: int) -> bool:
+    """Lock what is open; False if this kind of file cannot be locked there."""
     try:
-        descriptor = os.open(store.absolute("docker"), os.O_RDONLY | os.O_DIRECTORY)
-    except OSError as error:
-        raise _failed(error) from error
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        fcntl.flock(descriptor, fcntl.LOCK_UN)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        return descriptor
+        raise _locked(holder(store)) from None
     except OSError as error:
-        os.close(descriptor)
-        if error.errno not in (errno.EBADF, errno.EOPNOTSUPP, errno.EINVAL):
-            raise _failed(error) from error
+        if error.errno in _NO_LOCKS:
+            return False
+        raise _failed(error) from error
+    return True
+
+
+def _lock_file(locks: contextlib.ExitStack, store: FileStore, *, needed: bool) -> int | None:
+    """Open the lock file; None if the disk has no room for it and the folder's lock is enough."""
+    path = store.absolute(_LOCK)
+    try:
         store.make_folder(STATE)
-        return os.open(store.absolute(f"{STATE}/lock"), os.O_RDWR | os.O_CREAT, 0o644)
+        return _opened(locks, path, os.O_RDWR | os.O_CREAT)
+    except NoSpaceError:
+        if needed:
+            raise
+        return None
+
+
+def _opened(locks: contextlib.ExitStack, path: str, flags: int) -> int:
+    try:
+        try:
+            descriptor = os.open(path, flags, 0o644)
+        except PermissionError:
+            # Another user's lock file: on a local file system reading is enough for a lock.
+            descriptor = os.open(path, os.O_RDONLY)
+    except OSError as error:
+        if error.errno in _NO_SPACE:
+            raise NoSpaceError(path) from error
+        raise _failed(error) from error
+    locks.callback(os.close, descriptor)
     return descriptor
 
 

@@ -16,7 +16,7 @@ from registry_gc import lock
 from registry_gc.errors import LockedError, StorageError
 from registry_gc.options import CollectOptions, duration
 from registry_gc.run import Run
-from registry_gc.storage import FileStore
+from registry_gc.storage import FileStore, NoSpaceError
 from support.store import StoreBuilder
 from support.waiting import until
 
@@ -24,7 +24,7 @@ _HOLDER = """
 import sys, time
 sys.path.insert(0, sys.argv[2])
 from registry_gc import lock
-from registry_gc.storage import FileStore
+from registry_gc.storage import FileStore, NoSpaceError
 with lock.held(FileStore(sys.argv[1]), "run-of-another"):
     print("held", flush=True)
     time.sleep(600)
@@ -157,6 +157,42 @@ def test_where_a_folder_cannot_be_locked_a_file_is(
 
     with lock.held(files, "one"), pytest.raises(LockedError), lock.held(files, "two"):
         pass
+
+
+def test_where_a_folders_lock_is_known_to_one_machine_only_a_files_is_not(
+    files: FileStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """NFS: the lock on a folder succeeds on each machine by itself. Seen to fail: lock no file."""
+    real = fcntl.flock
+
+    def flock(descriptor: int, operation: int) -> None:
+        if not Path(f"/proc/self/fd/{descriptor}").is_dir():
+            real(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+
+    with lock.held(files, "one"), pytest.raises(LockedError), lock.held(files, "two"):
+        pass
+
+
+@pytest.mark.parametrize("remote", [True, False])
+def test_no_room_for_a_lock_file_matters_only_on_a_network(
+    files: FileStore, monkeypatch: pytest.MonkeyPatch, *, remote: bool
+) -> None:
+    """Seen to fail: go on without the file wherever the disk is full."""
+
+    def full(*_: object) -> None:
+        raise NoSpaceError("docker/registry-gc")
+
+    monkeypatch.setattr(FileStore, "make_folder", full)
+    monkeypatch.setattr(lock, "is_remote", lambda _root: remote)
+
+    if remote:
+        with pytest.raises(NoSpaceError), lock.held(files, "mine"):
+            pass
+    else:
+        with lock.held(files, "one"), pytest.raises(LockedError), lock.held(files, "two"):
+            pass
 
 
 def test_no_locks_at_all_is_a_failure_with_a_sentence(

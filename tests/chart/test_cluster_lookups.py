@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from helm_chart_test import Object, differences, fake_cluster, merged, object_id, render
-from support.chart import CHART, ROOT, Helm, helm_of
+from support.chart import CHART, Helm, helm_of
+from support.checkout import ROOT
 
 OWNER = {
     "meta.helm.sh/release-name": "test",

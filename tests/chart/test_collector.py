@@ -6,7 +6,7 @@ import pytest
 
 from helm_chart_test import Object, containers, merged, object_id, pod_template
 from helm_chart_test.fixtures import Renderer
-from support.chart import ROOT
+from support.checkout import ROOT
 
 VALUES = ROOT / "ci" / "values"
 ENABLED = {"garbageCollect": {"enabled": True}}

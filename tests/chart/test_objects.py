@@ -16,16 +16,8 @@ from helm_chart_test import (
     style_problems,
 )
 from helm_chart_test.fixtures import Renderer
-from support.chart import (
-    CHART,
-    CUSTOM_KINDS,
-    HELMS,
-    KUBE_VERSIONS,
-    PEERS,
-    ROOT,
-    SCENARIOS,
-    helm_of,
-)
+from support.chart import CHART, CUSTOM_KINDS, HELMS, KUBE_VERSIONS, PEERS, SCENARIOS, helm_of
+from support.checkout import ROOT
 
 GENERATED = {
     "Secret/test-docker-registry-gc: data.token",

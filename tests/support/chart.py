@@ -7,8 +7,8 @@ from typing import Literal
 
 from helm_chart_test import kubernetes_versions
 from helm_chart_test.fixtures import helm_binary
+from support.checkout import ROOT
 
-ROOT = Path(__file__).parents[2]
 CHART = ROOT / "chart"
 PEERS = ROOT.parent / "shared" / "peers"
 """The charts that people come from, as data; not a part of this repository."""

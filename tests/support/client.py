@@ -287,10 +287,6 @@ class Client:
         """Delete a tag and leave its manifest."""
         self._expect("DELETE", f"/v2/{repository}/manifests/{tag}", 202)
 
-    def delete_blob(self, repository: str, digest: str) -> None:
-        """Delete a repository's link to a layer."""
-        self._expect("DELETE", f"/v2/{repository}/blobs/{digest}", 202)
-
     def pull(self, repository: str, reference: str) -> Pulled:
         """Pull everything that a reference leads to, and check every digest.
 

@@ -11,11 +11,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from support.checkout import ROOT, tool
 from support.client import Client, Refused
 from support.run import run
 from support.waiting import until
 
-ROOT = Path(__file__).parents[2]
 CHART = Path(os.environ.get("CHART") or ROOT / "chart")  # CHART: a packaged one, say
 
 # What every test release has: periods that a test can wait for, on a store that nobody else uses.
@@ -45,11 +45,6 @@ except urllib.error.HTTPError as error:
 """
 
 
-def tool(name: str) -> str:
-    """Return the path of a program that ci/ has or makes."""
-    return run("python3", ROOT / "ci/cluster.py", "tool", name, timeout=1800).stdout.split()[-1]
-
-
 @dataclass(frozen=True)
 class Cluster:
     """A cluster that runs; `image_tag` is the tag of the collector's image that is loaded."""
@@ -63,14 +58,14 @@ class Cluster:
         return {"KUBECONFIG": self.kubeconfig, "KUBECACHEDIR": str(cache)}
 
     @cached_property
-    def _kubectl(self) -> str:
+    def _kubectl(self) -> Path:
         return tool("kubectl")
 
     @cached_property
-    def _helm(self) -> str:
+    def _helm(self) -> Path:
         return tool("helm")
 
-    def kubectl(self, *args: str, timeout: float = 120, check: bool = True, input: str = "") -> str:  # noqa: A002
+    def kubectl(self, *args: str, timeout: float = 120, check: bool = True, input: str = "") -> str:  # noqa: A002 - see run
         done = run(
             self._kubectl,
             *args,

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -12,12 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+from support.checkout import SCRIPTS, clean_environment
 from support.registry_process import RegistryProcess
 from support.run import run
 from support.waiting import until
 
 _WITH_SEAMS = Path(__file__).with_name("stopping_collector.py")
-_SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 
 # Absurdly short, so that a test need not wait: nothing is too young.
 QUICK = ("--grace-period", "0s", "--settle-period", "1s", "--restart", "always")
@@ -47,12 +46,7 @@ class Collected:
 
 def collector_environment(**more: str) -> dict[str, str]:
     """Return an environment in which the collector is found and nothing is set for it."""
-    inherited = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("REGISTRY_", "GC_"))
-    }
-    return {**inherited, "PYTHONPATH": str(_SCRIPTS), **more}
+    return {**clean_environment(), "PYTHONPATH": str(SCRIPTS), **more}
 
 
 def command(
@@ -91,7 +85,7 @@ def recover(registry: RegistryProcess) -> None:
 def say(verb: str, registry: RegistryProcess) -> str:
     """Run a command that only takes a configuration, and return what it prints."""
     arguments = (sys.executable, "-m", "registry_gc", verb, registry.config_path)
-    return run(*arguments, env={"PYTHONPATH": str(_SCRIPTS)}).stdout
+    return run(*arguments, env={"PYTHONPATH": str(SCRIPTS)}).stdout
 
 
 def collect_well(registry: RegistryProcess, *options: str, verb: str = "collect") -> Collected:

@@ -13,11 +13,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
+from support.checkout import clean_environment, tool
 from support.client import Client, Refused
 from support.run import run
 from support.waiting import until
-
-_ROOT = Path(__file__).resolve().parents[2]
 
 
 @functools.cache
@@ -26,14 +25,13 @@ def registry_binary(version: str = "3.1.1") -> Path:
 
     REGISTRY_BINARY (or REGISTRY_BINARY_2_8) names one that is there already.
     """
-    tool, variable = {
+    name, variable = {
         "3.1.1": ("registry", "REGISTRY_BINARY"),
         "2.8": ("registry-2.8", "REGISTRY_BINARY_2_8"),
     }[version]
     if given := os.environ.get(variable):
         return Path(given)
-    done = run("python3", _ROOT / "ci/cluster.py", "tool", tool, timeout=1800, cwd=_ROOT)
-    return Path(done.stdout.strip().splitlines()[-1])
+    return tool(name)
 
 
 def free_port() -> int:
@@ -207,14 +205,9 @@ class RegistryProcess:
         with self._lock, self.log_path.open("ab") as log:
             if self._stopping.is_set():
                 return
-            inherited = {
-                name: value
-                for name, value in os.environ.items()
-                if not name.startswith(("REGISTRY_", "GC_"))
-            }
             self._process = subprocess.Popen(
                 [registry_binary(self.version), "serve", self.config_path],
-                env={**inherited, **self._environment()},
+                env={**clean_environment(), **self._environment()},
                 stdout=log,
                 stderr=log,
                 cwd=self.folder,

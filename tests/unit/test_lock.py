@@ -17,6 +17,7 @@ from registry_gc.errors import LockedError, StorageError
 from registry_gc.options import CollectOptions, duration
 from registry_gc.run import Run
 from registry_gc.storage import FileStore, NoSpaceError
+from support.checkout import SCRIPTS
 from support.store import StoreBuilder
 from support.waiting import until
 
@@ -24,12 +25,11 @@ _HOLDER = """
 import sys, time
 sys.path.insert(0, sys.argv[2])
 from registry_gc import lock
-from registry_gc.storage import FileStore, NoSpaceError
+from registry_gc.storage import FileStore
 with lock.held(FileStore(sys.argv[1]), "run-of-another"):
     print("held", flush=True)
     time.sleep(600)
 """
-_SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def files(tmp_path: Path) -> FileStore:
 def other(files: FileStore) -> Iterator[subprocess.Popen[str]]:
     """Another process that holds the store's lock."""
     process = subprocess.Popen(
-        [sys.executable, "-c", _HOLDER, files.root, str(_SCRIPTS)],
+        [sys.executable, "-c", _HOLDER, files.root, str(SCRIPTS)],
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -101,7 +101,7 @@ def test_a_collection_that_was_killed_is_finished_by_the_next(
     arguments = [sys.executable, "-m", "registry_gc", "collect", str(config)]
     process = subprocess.Popen(
         [*arguments, "--settle-period", "60s"],
-        env={**os.environ, "PYTHONPATH": str(_SCRIPTS)},
+        env={**os.environ, "PYTHONPATH": str(SCRIPTS)},
     )
     links = [store.layer_link("app", name) for name in store.references(dead)]
     links.append(store.revision_link("app", dead))

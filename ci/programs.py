@@ -13,6 +13,7 @@ from versions import (
     ETCD,
     KUBERNETES,
     KUBERNETES_PROGRAMS,
+    PAUSE,
     PROGRAMS,
     STAGING,
     DebianProgram,
@@ -167,4 +168,4 @@ def build_pause() -> None:
     """Compile the program that holds a pod's namespaces."""
     source = module_folder("k8s.io/kubernetes", KUBERNETES) / "build/pause/linux/pause.c"
     with made(pause_path()) as unfinished:
-        run("gcc", "-Os", "-static", "-DVERSION=v3.10.1", "-o", unfinished, source)
+        run("gcc", "-Os", "-static", f"-DVERSION=v{PAUSE[-1]}", "-o", unfinished, source)

@@ -28,19 +28,27 @@ def run(
     input: bytes | None = None,  # noqa: A002 - the name that subprocess gives it
     timeout: float | None = None,
 ) -> str:
-    """Run a program; return its standard output. Raises StepError with all that it said."""
-    done = subprocess.run(
-        [str(part) for part in command],
-        env={**os.environ, **(env or {})},
-        cwd=cwd,
-        input=input,
-        timeout=timeout,
-        capture_output=True,
-        check=False,
-    )
+    """Run a program; return its standard output.
+
+    `timeout` is in seconds. Raises StepError with all that it said, also where it is missing.
+    """
+    name = " ".join(str(part) for part in command)[:200]
+    try:
+        done = subprocess.run(
+            [str(part) for part in command],
+            env={**os.environ, **(env or {})},
+            cwd=cwd,
+            input=input,
+            timeout=timeout,
+            capture_output=True,
+            check=False,
+        )
+    except OSError as error:
+        raise StepError(f"{command[0]} cannot be started: {error.strerror}") from error
+    except subprocess.TimeoutExpired as error:
+        raise StepError(f"{name}\ndid not end within {error.timeout:g} s") from error
     if done.returncode != 0:
         said = (done.stdout + done.stderr).decode(errors="replace").strip()[-3000:]
-        name = " ".join(str(part) for part in command)[:200]
         raise StepError(f"{name}\nended with exit code {done.returncode}:\n{said}")
     return done.stdout.decode(errors="replace")
 
@@ -49,7 +57,7 @@ def succeeds(*command: str | Path, timeout: float = 60) -> bool:
     """Say whether a program runs and ends well."""
     try:
         run(*command, timeout=timeout)
-    except (StepError, OSError, subprocess.TimeoutExpired):
+    except StepError:
         return False
     return True
 

@@ -11,7 +11,7 @@ import images
 import node_image
 import programs
 from engine import Process
-from shell import StepError, made
+from shell import StepError, made, run, succeeds
 from steps import Step, run_steps, table
 from versions import PROGRAMS
 
@@ -88,6 +88,19 @@ class TestMade:
             unfinished.write_bytes(b"whole")
 
         assert (tmp_path / "program").read_bytes() == b"whole"
+
+
+class TestRun:
+    """What cannot be had is one sentence, never a traceback."""
+
+    def test_a_program_that_is_missing(self) -> None:
+        with pytest.raises(StepError, match="no-such-program cannot be started"):
+            run("no-such-program", "--version")
+        assert not succeeds("no-such-program")
+
+    def test_a_program_that_does_not_end(self) -> None:
+        with pytest.raises(StepError, match=r"did not end within 0\.1 s"):
+            run(sys.executable, "-c", "import signal; signal.pause()", timeout=0.1)
 
 
 class TestProcess:

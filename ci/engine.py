@@ -16,6 +16,7 @@ _FOLDER = CACHE / "engine"
 _STARTED = _FOLDER / "started.json"
 _CAP_SYS_RESOURCE = 24
 _WRAPPER = Path(__file__).with_name("runc-without-sys-resource")
+_WRAPPER_COPY = _FOLDER / _WRAPPER.name
 
 
 @dataclass(frozen=True)
@@ -127,9 +128,6 @@ def _start() -> None:
             raise StepError(f"the Docker engine did not start; the end of {log} says why")
         time.sleep(0.3)
     _STARTED.write_text(json.dumps(asdict(process)) if process else "")
-
-
-_WRAPPER_COPY = _FOLDER / _WRAPPER.name
 
 
 def _has_sys_resource() -> bool:

@@ -23,9 +23,15 @@ from versions import (
 
 REPOSITORY = "registry-gc"
 _PYTHON_BASE = "docker-registry-chart/python:latest"
-_PULL_TIMEOUT = 1200
+_PULL_TIMEOUT = 1200  # seconds
 # Neither needed to run: the asynchronous twin of the client, type stubs, tests.
 _UNUSED = ("kubernetes/aio", "kubernetes/e2e_test", "kubernetes/test", "bin")
+# Packages that are only unpacked lack the links that base-files makes when it is installed.
+_MERGE_USR = 'for d in bin sbin lib lib64; do mkdir -p "$1/usr/$d"; ln -s "usr/$d" "$1/$d"; done'
+_TRIM = (
+    'rm -rf "$1"/usr/share/doc "$1"/usr/share/man "$1"/usr/share/locale "$1"/var/lib/apt '
+    '"$1"/var/cache'
+)
 
 
 @functools.cache
@@ -95,13 +101,11 @@ def size(image: str) -> tuple[int, int]:
     """Return an image's bytes on disk, and compressed as a registry would hold them."""
     bytes_on_disk = int(run("docker", "image", "inspect", "--format", "{{.Size}}", image))
     with tempfile.TemporaryDirectory() as folder:
-        archive = Path(folder) / "image.tar"
+        archive, packed = Path(folder) / "image.tar", Path(folder) / "image.tar.gz"
         run("docker", "save", "-o", archive, image)
-        compressed = 0
-        with archive.open("rb") as file, gzip.open(Path(folder) / "z", "wb", 6) as packed:
-            shutil.copyfileobj(file, packed)
-        compressed = (Path(folder) / "z").stat().st_size
-    return bytes_on_disk, compressed
+        with archive.open("rb") as file, gzip.open(packed, "wb", 6) as target:
+            shutil.copyfileobj(file, target)
+        return bytes_on_disk, packed.stat().st_size
 
 
 def push(registry: str) -> None:
@@ -197,14 +201,6 @@ def _root(name: str, packages: tuple[str, ...]) -> Path:
                 f"--setup-hook={_MERGE_USR}", f"--customize-hook={_TRIM}", DEBIAN, unfinished,
             )  # fmt: skip
     return target
-
-
-# Packages that are only unpacked lack the links that base-files makes when it is installed.
-_MERGE_USR = 'for d in bin sbin lib lib64; do mkdir -p "$1/usr/$d"; ln -s "usr/$d" "$1/$d"; done'
-_TRIM = (
-    'rm -rf "$1"/usr/share/doc "$1"/usr/share/man "$1"/usr/share/locale "$1"/var/lib/apt '
-    '"$1"/var/cache'
-)
 
 
 def _make_registry() -> None:

@@ -9,9 +9,10 @@ import math
 import re
 import subprocess
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from registry_gc import registry_config
 from registry_gc.errors import GuardError, StoppedError
 from registry_gc.options import Restart
 from registry_gc.registry_config import RegistryConfig
@@ -34,8 +35,13 @@ class Memory:
 
     @classmethod
     def of(cls, config: RegistryConfig, config_path: Path) -> "Memory":
-        """Look at the processes that run now."""
-        return cls(config, config_path, find_registries(config_path), _edited(config_path))
+        """Look at the processes that run now, each of which has variables of its own."""
+        registries = find_registries(config_path)
+        caches = {registry_config.load(config_path, each.environment).cache for each in registries}
+        for cache in ("inmemory", "redis"):  # of several, the one that takes the most care
+            if cache in caches:
+                config = replace(config, cache=cache)
+        return cls(config, config_path, registries, _edited(config_path))
 
     @property
     def in_memory(self) -> bool:

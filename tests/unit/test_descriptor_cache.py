@@ -120,3 +120,23 @@ def test_every_one_that_runs_at_the_burial_is_restarted(tmp_path: Path) -> None:
         assert before
         assert after
         assert before.identity != after.identity
+
+
+def test_one_file_but_each_process_its_own_variables(tmp_path: Path) -> None:
+    """A second registry that caches in memory has to forget, too.
+
+    Seen to fail: let the oldest process's configuration count for all.
+    """
+    with FakeRegistry(tmp_path / "one", cache="") as first:
+        second = FakeRegistry(
+            tmp_path / "two",
+            arguments=[str(first.config_path)],
+            environment={"REGISTRY_STORAGE_CACHE_BLOBDESCRIPTOR": "inmemory"},
+        )
+        with second:
+            config = registry_config.load(first.config_path, {})
+            found = Memory.of(config, first.config_path)
+
+            assert config.cache == "none"
+            assert len(found.registries) == 2
+            assert found.in_memory

@@ -76,10 +76,21 @@ class Journal:
         if not self._with_room(lambda: self._store.rename(path, away)):
             return False
         self.taken[deletion.entry] = away
-        if not _same(self._store.stat(away), deletion.stat):
+        moved = self._store.stat(away)
+        if moved is None or not _same(moved, deletion.stat):
             self.put_back(deletion.entry)
             return False
+        if self._looks_deleted_at_once(deletion, moved):
+            self._return(deletion.entry, moved)
+            raise _no_time_of_moves()
         return True
+
+    def _looks_deleted_at_once(self, deletion: Deletion, moved: Stat) -> bool:
+        return (
+            deletion.entry.kind not in (Kind.BLOB, Kind.LAYER_LINK)
+            and moved.changed == deletion.stat.changed
+            and self._store.now() - moved.changed > _SETTLED
+        )
 
     def put_back(self, entry: Entry) -> bool:
         """Return what was taken to its place, which never overwrites what is sound there.
@@ -225,6 +236,18 @@ class Journal:
             if not self.release_reserve():
                 raise
             return act()
+
+
+def _no_time_of_moves() -> StorageError:
+    """POSIX leaves it to the file system whether a rename marks the file as changed (rename(3p)).
+
+    Without, what is needed again would look deleted (`_was_deleted`) and be lost.
+    """
+    return StorageError(
+        "nothing was deleted: this file system does not note when a file is moved",
+        why="a link that is needed again could not be told from one that was deleted meanwhile",
+        next_step="stop the registry and run `registry-gc collect --offline`; or move the store",
+    )
 
 
 def _same(stat: Stat | None, scanned: Stat) -> bool:

@@ -3,6 +3,7 @@
 import errno
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -107,6 +108,28 @@ class TestTaking:
 
         assert not found.take(scanned(files, blob(name)))
         assert path.read_bytes() == b"x"
+
+    def test_a_file_system_that_does_not_note_a_move_is_refused(
+        self, store: StoreBuilder, tmp_path: Path
+    ) -> None:
+        """Else a revision that is needed again would look deleted. Seen to fail: do not look."""
+
+        class Unmarked(FileStore):
+            def stat(self, path: str) -> Stat | None:
+                found = super().stat(path)
+                return found and replace(found, changed=found.modified)
+
+        name = store.image("app", layers=["a"])
+        store.age()
+        files = Unmarked(str(tmp_path))
+        entry = Entry(Kind.REVISION_LINK, "app", digest_of(*name.split(":")))
+        found = Journal(files)
+
+        with pytest.raises(StorageError, match="does not note"):
+            found.take(scanned(files, entry))
+
+        assert not found.taken
+        assert store.revision_link("app", name).exists()
 
     def test_a_full_disk_gives_the_reserve_to_the_journal(
         self, store: StoreBuilder, tmp_path: Path

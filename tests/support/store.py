@@ -177,3 +177,18 @@ class StoreBuilder:
             for path in self.root.rglob("*")
             if path.is_file()
         }
+
+
+def one_live_one_dead(root: Path) -> StoreBuilder:
+    """Build a store with a tagged image and an untagged one of three blobs, two hours old."""
+    store = StoreBuilder(root)
+    store.image("app", "v1", layers=["a"])
+    store.image("app", layers=["b"])
+    store.age()
+    return store
+
+
+def write_configuration(path: Path, root: Path) -> Path:
+    """Write the configuration of a registry whose store lies below `root`; return its path."""
+    path.write_text(f"version: 0.1\nstorage: {{filesystem: {{rootdirectory: {root}}}}}\n")
+    return path

@@ -10,24 +10,17 @@ from click.testing import CliRunner, Result
 from registry_gc import lock
 from registry_gc.cli import main
 from registry_gc.storage import FileStore
-from support.store import StoreBuilder
+from support.store import StoreBuilder, one_live_one_dead, write_configuration
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> StoreBuilder:
-    """A store with one live image and one dead one of three blobs."""
-    store = StoreBuilder(tmp_path / "store")
-    store.image("app", "v1", layers=["a"])
-    store.image("app", layers=["b"])
-    store.age()
-    return store
+    return one_live_one_dead(tmp_path / "store")
 
 
 @pytest.fixture
 def config(store: StoreBuilder, tmp_path: Path) -> Path:
-    path = tmp_path / "config.yml"
-    path.write_text(f"version: 0.1\nstorage: {{filesystem: {{rootdirectory: {store.root}}}}}\n")
-    return path
+    return write_configuration(tmp_path / "config.yml", store.root)
 
 
 def call(*arguments: object, env: dict[str, str] | None = None) -> Result:
@@ -256,9 +249,7 @@ class TestTheWayBack:
 
 
 def test_a_store_without_a_push_is_fine(config: Path, tmp_path: Path) -> None:
-    config.write_text(
-        f"version: 0.1\nstorage: {{filesystem: {{rootdirectory: {tmp_path / 'new'}}}}}\n"
-    )
+    write_configuration(config, tmp_path / "new")
 
     assert call("collect", config).exit_code == 0
     assert not (tmp_path / "new").exists()

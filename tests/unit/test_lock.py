@@ -18,7 +18,7 @@ from registry_gc.options import CollectOptions, duration
 from registry_gc.run import Run
 from registry_gc.storage import FileStore, NoSpaceError
 from support.checkout import SCRIPTS
-from support.store import StoreBuilder
+from support.store import StoreBuilder, write_configuration
 from support.waiting import until
 
 _HOLDER = """
@@ -69,8 +69,7 @@ def test_exit_4_and_nothing_is_touched(
     store.image("app", layers=["b"])
     store.age()
     before = store.everything()
-    config = tmp_path / "config.yml"
-    config.write_text(f"version: 0.1\nstorage: {{filesystem: {{rootdirectory: {tmp_path}}}}}\n")
+    config = write_configuration(tmp_path / "config.yml", tmp_path)
 
     report, code = Run(config, CollectOptions(settle_period=duration("0")), {}).collect()
 
@@ -96,8 +95,7 @@ def test_a_collection_that_was_killed_is_finished_by_the_next(
     store.image("app", "v1")
     dead = store.image("app", layers=["b"])
     store.age()
-    config = tmp_path / "config.yml"
-    config.write_text(f"version: 0.1\nstorage: {{filesystem: {{rootdirectory: {tmp_path}}}}}\n")
+    config = write_configuration(tmp_path / "config.yml", tmp_path)
     arguments = [sys.executable, "-m", "registry_gc", "collect", str(config)]
     process = subprocess.Popen(
         [*arguments, "--settle-period", "60s"],

@@ -15,7 +15,7 @@ from registry_gc.options import CollectOptions, duration
 from registry_gc.restart import answers, find_registries, find_registry, is_alive, restart
 from registry_gc.run import Run
 from support.fake_registry import FakeRegistry
-from support.store import StoreBuilder
+from support.store import StoreBuilder, one_live_one_dead
 from support.waiting import until
 
 
@@ -172,14 +172,10 @@ class TestWholeRuns:
 
     @pytest.fixture
     def store(self, registry: FakeRegistry) -> StoreBuilder:
-        store = StoreBuilder(registry.root)
-        store.image("app", "v1", layers=["a"])
-        store.image("app", layers=["b"])
-        store.age()
-        return store
+        return one_live_one_dead(registry.root)
 
     def collect(self, registry: FakeRegistry, **chosen: object) -> tuple[dict[str, object], int]:
-        options = CollectOptions(settle_period=duration("0"), **chosen)  # type: ignore[arg-type]
+        options = CollectOptions(settle_period=duration("0"), **chosen)  # type: ignore[arg-type]  # fields
         return Run(registry.config_path, options, {}).collect()
 
     def test_it_is_restarted_once(self, registry: FakeRegistry, store: StoreBuilder) -> None:

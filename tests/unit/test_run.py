@@ -10,27 +10,21 @@ from registry_gc import run as runs
 from registry_gc.options import CollectOptions, duration
 from registry_gc.run import Run, store_id
 from registry_gc.storage import FileStore
-from support.store import StoreBuilder
+from support.store import StoreBuilder, one_live_one_dead, write_configuration
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> StoreBuilder:
-    store = StoreBuilder(tmp_path / "store")
-    store.image("app", "v1", layers=["a"])
-    store.image("app", layers=["b"])
-    store.age()
-    return store
+    return one_live_one_dead(tmp_path / "store")
 
 
 @pytest.fixture
 def config(store: StoreBuilder, tmp_path: Path) -> Path:
-    path = tmp_path / "config.yml"
-    path.write_text(f"version: 0.1\nstorage: {{filesystem: {{rootdirectory: {store.root}}}}}\n")
-    return path
+    return write_configuration(tmp_path / "config.yml", store.root)
 
 
 def run(config: Path, environment: dict[str, str] | None = None, **chosen: object) -> Run:
-    options = CollectOptions(settle_period=duration("0"), **chosen)  # type: ignore[arg-type]
+    options = CollectOptions(settle_period=duration("0"), **chosen)  # type: ignore[arg-type]  # fields
     return Run(config, options, environment or {})
 
 
@@ -78,12 +72,8 @@ def test_two_file_systems_are_refused(config: Path, store: StoreBuilder) -> None
 
 
 def test_offline_is_the_same_in_the_end(config: Path, store: StoreBuilder, tmp_path: Path) -> None:
-    other = StoreBuilder(tmp_path / "other")
-    other.image("app", "v1", layers=["a"])
-    other.image("app", layers=["b"])
-    other.age()
-    twin = tmp_path / "twin.yml"
-    twin.write_text(f"version: 0.1\nstorage: {{filesystem: {{rootdirectory: {other.root}}}}}\n")
+    other = one_live_one_dead(tmp_path / "other")
+    twin = write_configuration(tmp_path / "twin.yml", other.root)
 
     report, code = run(config, offline=True).collect()
     online, _ = run(twin).collect()

@@ -124,7 +124,9 @@ class Run:
         self._enter("done")
         with contextlib.suppress(StorageError, NoSpaceError):
             store_id(store)
-            store.write(LAST_REPORT, json.dumps({**done, "exitCode": code}).encode())
+            # `inMemory` is for the next sidecar: whether a registry of before may be dangerous.
+            stored = {**done, "exitCode": code, "inMemory": memory.in_memory}
+            store.write(LAST_REPORT, json.dumps(stored).encode())
         return done, code
 
     def _check_devices(self, store: FileStore) -> None:

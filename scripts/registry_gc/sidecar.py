@@ -19,7 +19,7 @@ from waitress.server import BaseWSGIServer
 
 from registry_gc import registry_config
 from registry_gc.errors import CollectorError, ConfigurationError
-from registry_gc.layout import STATE
+from registry_gc.layout import REGISTRY, STATE
 from registry_gc.options import duration
 from registry_gc.restart import find_registry
 from registry_gc.sidecar_http import LARGEST_BODY, Application
@@ -97,6 +97,7 @@ class Sidecar:
         self._settings = settings
         self._began = time.monotonic()
         self._stop = threading.Event()
+        self._follows_another = self._may_follow_another()
         self.runs = Runs(
             settings.command, settings.config, settings.environment, delay=self.seconds_to_wait
         )
@@ -116,6 +117,9 @@ class Sidecar:
             threads=2,
             max_request_body_size=LARGEST_BODY,
             connection_limit=50,
+            # Anybody in the cluster can open connections, and the kubelet's needs one of them.
+            channel_timeout=15,
+            cleanup_interval=5,
             ident="registry-gc",
         )
         threading.Thread(target=server.run, name="http", daemon=True).start()
@@ -133,11 +137,26 @@ class Sidecar:
     def seconds_to_wait(self) -> float:
         """Return for how long no run may begin: a registry without a sidecar may still serve.
 
-        Only one that keeps descriptors in memory could do harm.
+        Only one that keeps descriptors in memory could do harm; that the new configuration has no
+        such cache says nothing of the old one, which serves until this pod is ready.
         """
         since = time.monotonic() - self._began
         left = self._settings.memory_start_delay.total_seconds() - since
-        return left if left > 0 and self._caches_in_memory() else 0.0
+        if left <= 0:
+            return 0.0
+        return left if self._follows_another or self._caches_in_memory() else 0.0
+
+    def _may_follow_another(self) -> bool:
+        """Say whether this store may have been served by a registry that caches in memory.
+
+        Not where nobody has pushed yet, nor where the last collection found no such cache.
+        """
+        with suppress(CollectorError):
+            store = self._store()
+            if store is None or store.stat(f"{REGISTRY}/repositories") is None:
+                return False
+            return (self.stored_report() or {}).get("inMemory") is not False
+        return True
 
     def stored_report(self) -> Mapping[str, Any] | None:
         """Return the report of this store's last collection, whichever replica ran it."""
@@ -168,8 +187,8 @@ class Sidecar:
         """Say whether the period has passed since the last run's end, whoever ran it."""
         ends = [self.runs.last.ended] if self.runs.last and self.runs.last.ended else []
         if report := self.stored_report():
-            with suppress(KeyError, ValueError):
-                ends.append(datetime.fromisoformat(report["finished"]))
+            with suppress(KeyError, ValueError, TypeError):
+                ends.append(datetime.fromisoformat(report["finished"]).astimezone(UTC))
         return not ends or datetime.now(UTC) - max(ends) >= self._settings.period
 
     def _end(self, server: BaseWSGIServer) -> None:

@@ -67,7 +67,7 @@ class Application:
             content = environ["wsgi.input"].read(LARGEST_BODY)
             asked = json.loads(content) if content else {}
             dry_run = asked.get("dryRun", False)
-        except (ValueError, AttributeError):
+        except (ValueError, AttributeError, RecursionError):
             return Answer(400, {"error": 'the body is not a JSON object such as {"dryRun": true}'})
         if not isinstance(dry_run, bool) or set(asked) - {"dryRun"}:
             return Answer(400, {"error": "the only option is dryRun, true or false"})

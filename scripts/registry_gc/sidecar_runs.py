@@ -75,13 +75,17 @@ class Runs:
                 return Answer(503, {"error": "this sidecar is stopping", "retryAfter": 5})
             if (seconds := self.delay()) > 0:
                 sentence = (
-                    "the registry keeps descriptors in memory, and one that was there before this "
-                    f"pod may still serve: no collection for another {seconds:.0f} s"
+                    "a registry that was there before this pod may still serve, and answer from "
+                    f"its memory: no collection for another {seconds:.0f} s"
                 )
                 return Answer(503, {"error": sentence, "retryAfter": max(1, round(seconds))})
-            run = self.current = Run(_new_name(), dry_run)
-            self._thread = threading.Thread(target=self._collect, args=(run,), name=run.name)
-            self._thread.start()
+            run = Run(_new_name(), dry_run)
+            thread = threading.Thread(target=self._collect, args=(run,), name=run.name)
+            try:
+                thread.start()
+            except RuntimeError as error:
+                return Answer(503, {"error": f"no run can be started: {error}", "retryAfter": 15})
+            self.current, self._thread = run, thread
             return Answer(202, {"run": run.name})
 
     def phase(self) -> str:
@@ -124,10 +128,13 @@ class Runs:
     def _collect(self, run: Run) -> None:
         log.info("run %s begins%s", run.name, " (dry run)" if run.dry_run else "")
         try:
-            run.exit_code, run.report = self._run_child(run)
-        except OSError as error:
-            run.exit_code, run.report = 5, {"run": run.name, "error": f"cannot start: {error}"}
-        run.ended = datetime.now(UTC)
+            code, report = self._run_child(run)
+        except Exception as error:
+            # Whatever it is: a run that never ends would be the last one of this sidecar.
+            log.exception("run %s cannot be followed", run.name)
+            code, report = 5, {"run": run.name, "outcome": "failed", "error": str(error)}
+        # The report before the code that says that it is there: others read both.
+        run.report, run.ended, run.exit_code = report, datetime.now(UTC), code
         log.info("run %s ended with exit code %s", run.name, run.exit_code)
         with self._lock:
             self.last, self.current, self._process = run, None, None

@@ -43,18 +43,7 @@ def by_the_period(release: Release) -> None:
 
 
 def last_report(release: Release) -> str:
-    return release.cluster.kubectl(
-        "exec",
-        "-n",
-        release.namespace,
-        release.pod()["metadata"]["name"],
-        "-c",
-        "gc",
-        "--",
-        "registry-gc",
-        "report",
-        check=False,
-    )
+    return release.execute("registry-gc", "report", check=False)
 
 
 def push_delete_collect_push_pull(
@@ -65,16 +54,12 @@ def push_delete_collect_push_pull(
     client = release.client()
     kept, gone = image("kept", layers=3), image("gone", layers=3)
     twin = image("kept", layers=3, note="differs in its manifest alone")
-    for repository, tag, manifest in (
-        ("app", "kept", kept),
-        ("app", "gone", gone),
-        ("app", "twin", twin),
-        ("staging", "promoted", kept),
-    ):
+    stays = ("app", "kept", kept)
+    deleted = (("app", "gone", gone), ("app", "twin", twin), ("staging", "promoted", kept))
+    for repository, tag, manifest in (stays, *deleted):
         client.push(repository, manifest, tag)
-    for tag in ("gone", "twin"):
-        client.delete_manifest("app", {"gone": gone, "twin": twin}[tag].digest)
-    client.delete_manifest("staging", kept.digest)
+    for repository, _, manifest in deleted:
+        client.delete_manifest(repository, manifest.digest)
     before = release.restarts()
 
     collect(release)
@@ -89,23 +74,14 @@ def push_delete_collect_push_pull(
     assert release.restarts() - before == restarts
     release.wait_until_it_answers()
     client = release.client()
-    assert_pulls(client, "app", "kept", kept)
+    assert_pulls(client, *stays)
     assert client.repositories() == ["app"]
-    for repository, tag, manifest in (
-        ("app", "gone", gone),
-        ("app", "twin", twin),
-        ("staging", "promoted", kept),
-    ):
+    for repository, tag, manifest in deleted:
         client.push(repository, manifest, tag)
         assert_pulls(client, repository, tag, manifest)
     release.restart_registry()
     client = release.client()
-    for repository, tag, manifest in (
-        ("app", "kept", kept),
-        ("app", "gone", gone),
-        ("app", "twin", twin),
-        ("staging", "promoted", kept),
-    ):
+    for repository, tag, manifest in (stays, *deleted):
         assert_pulls(client, repository, tag, manifest)
 
 
@@ -171,19 +147,10 @@ def test_control_the_registrys_own_command_loses_the_image(release: Release) -> 
     client.push("app", gone, "gone")
     client.delete_manifest("app", gone.digest)
 
-    release.cluster.kubectl(
-        "exec",
-        "-n",
-        release.namespace,
-        release.pod()["metadata"]["name"],
-        "-c",
-        "docker-registry",
-        "--",
-        "registry",
-        "garbage-collect",
-        "--delete-untagged",
-        "/etc/distribution/config.yml",
-    )
+    release.execute(
+        "registry", "garbage-collect", "--delete-untagged", "/etc/distribution/config.yml",
+        container="docker-registry",
+    )  # fmt: skip
     client.push("app", gone, "gone")
 
     answer = client.request("GET", f"/v2/app/manifests/{gone.digest}")

@@ -156,21 +156,16 @@ class Release:
         statuses = self.pod()["status"]["containerStatuses"]
         return int(next(s["restartCount"] for s in statuses if s["name"] == "docker-registry"))
 
-    def python(self, code: str, *args: str) -> str:
-        """Run Python in the collector's container, which sees the registry's volume."""
+    def execute(self, *command: str, container: str = "gc", check: bool = True) -> str:
+        """Run a command in a container of the registry's pod; return what it printed."""
+        pod = self.pod()["metadata"]["name"]
         return self.cluster.kubectl(
-            "exec",
-            "-n",
-            self.namespace,
-            self.pod()["metadata"]["name"],
-            "-c",
-            "gc",
-            "--",
-            "python3",
-            "-c",
-            code,
-            *args,
+            "exec", "-n", self.namespace, pod, "-c", container, "--", *command, check=check
         )
+
+    def python(self, code: str) -> str:
+        """Run Python in the collector's container, which sees the registry's volume."""
+        return self.execute("python3", "-c", code)
 
     def files(self) -> list[str]:
         """Return every file and folder of the registry's on its volume."""

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from support.client import Manifest, Refused, image
+from support.client import Client, Manifest, Refused, image
 from support.cluster import PHASES, Release
 from support.waiting import until
 
@@ -49,9 +49,9 @@ def assert_all_pull(release: Release, repository: str, images: dict[str, Manifes
     assert not lost, f"{len(lost)} of {len(images)} acknowledged images are lost: {sorted(lost)}"
 
 
-def _lost(client: object, repository: str, tag: str, manifest: Manifest) -> bool:
+def _lost(client: Client, repository: str, tag: str, manifest: Manifest) -> bool:
     try:
-        pulled = client.pull(repository, tag)  # type: ignore[attr-defined]  # a Client
+        pulled = client.pull(repository, tag)
     except Refused:
         return True
     return bool(pulled.missing) or pulled.digest != manifest.digest

@@ -9,7 +9,7 @@ import os
 import time
 import uuid
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event
@@ -20,6 +20,7 @@ from registry_gc.descriptor_cache import Memory
 from registry_gc.errors import CollectorError, ConfigurationError, GuardError, StorageError
 from registry_gc.journal import Journal
 from registry_gc.layout import REGISTRY, STATE
+from registry_gc.mounts import least_settle_period
 from registry_gc.options import CollectOptions
 from registry_gc.registry_config import RegistryConfig
 from registry_gc.report import Report
@@ -112,7 +113,8 @@ class Run:
 
     def _collect(self, config: RegistryConfig, store: FileStore) -> tuple[Report, int]:
         memory = Memory.of(config, self.config_path)
-        collection = Collection(store, self.options, memory, self.stop, self._enter)
+        options = self._patient(store)
+        collection = Collection(store, options, memory, self.stop, self._enter)
         if self.options.offline:
             self._check_offline()
             outcome = collection.run_offline()
@@ -129,6 +131,11 @@ class Run:
             store.write(LAST_REPORT, json.dumps(stored).encode())
         return done, code
 
+    def _patient(self, store: FileStore) -> CollectOptions:
+        """Settle for longer where other machines' writes are seen late (attack 10)."""
+        settle_period = max(self.options.settle_period, least_settle_period(store.root))
+        return replace(self.options, settle_period=settle_period)
+
     def _check_devices(self, store: FileStore) -> None:
         if not store.is_one_file_system("docker", f"{REGISTRY}/blobs", f"{REGISTRY}/repositories"):
             raise ConfigurationError(
@@ -140,6 +147,13 @@ class Run:
             )
 
     def _check_offline(self) -> None:
+        if self.options.quarantine:
+            raise ConfigurationError(
+                "nothing was deleted: --offline removes at once, and a quarantine is asked for",
+                why="an offline collection needs no room, so it keeps nothing that could be "
+                "restored",
+                next_step="add --quarantine 0, or collect without --offline",
+            )
         if running := find_registries(self.config_path):
             raise GuardError(
                 "nothing was deleted: a registry uses this store, so it is not offline",

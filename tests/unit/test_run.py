@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from registry_gc import run as runs
+from registry_gc.collect import Collection, Outcome
 from registry_gc.options import CollectOptions, duration
+from registry_gc.plan import Plan
 from registry_gc.run import Run, store_id
 from registry_gc.storage import FileStore
 from support.store import StoreBuilder, one_live_one_dead, write_configuration
@@ -69,6 +71,35 @@ def test_two_file_systems_are_refused(config: Path, store: StoreBuilder) -> None
 
     assert code == 2
     assert "spans several file systems" in str(report["error"])
+
+
+@pytest.mark.parametrize(("asked", "settles"), [("0", 3.0), ("7s", 7.0)])
+def test_attack_10_a_network_file_system_settles_for_longer(
+    config: Path, monkeypatch: pytest.MonkeyPatch, asked: str, settles: float
+) -> None:
+    """What another machine wrote is seen late. Seen to fail: take the options as they are."""
+    seen = []
+
+    def collect(collection: Collection) -> Outcome:
+        seen.append(collection.options.settle_period.total_seconds())
+        return Outcome(Plan())
+
+    monkeypatch.setattr(runs, "least_settle_period", lambda _root: duration("3s"))
+    monkeypatch.setattr(Collection, "run", collect)
+    Run(config, CollectOptions(settle_period=duration(asked)), {}).collect()
+
+    assert seen == [settles]
+
+
+def test_offline_with_a_quarantine_is_refused(config: Path, store: StoreBuilder) -> None:
+    """It would keep nothing to restore. Seen to fail: do not look at it."""
+    before = store.files()
+
+    report, code = run(config, offline=True, quarantine=duration("7d")).collect()
+
+    assert code == 2
+    assert "--quarantine 0" in str(report["error"])
+    assert store.files() == before
 
 
 def test_offline_is_the_same_in_the_end(config: Path, store: StoreBuilder, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 
 from registry_gc.errors import RegistryDownError
-from registry_gc.registry_config import RegistryConfig
+from registry_gc.registry_config import RegistryConfig, load
 
 _PAUSE = 0.2  # seconds between two looks
 _ANSWER_TIMEOUT = 5.0  # seconds for one answer
@@ -57,6 +57,15 @@ def find_registries(config_path: Path) -> list[RegistryProcess]:
 def find_registry(config_path: Path) -> RegistryProcess | None:
     """Return the process that serves this configuration, the oldest if there are several."""
     return min(find_registries(config_path), key=lambda each: each.started, default=None)
+
+
+def configuration_in_use(config_path: Path, ours: Mapping[str, str]) -> RegistryConfig:
+    """Return the configuration that the registry runs with: its variables are its process's.
+
+    Where none runs, `ours` are taken for its. Raises ConfigurationError.
+    """
+    registry = find_registry(config_path)
+    return load(config_path, registry.environment if registry else ours)
 
 
 def is_alive(registry: RegistryProcess) -> bool:

@@ -7,14 +7,13 @@ import contextlib
 import json
 import os
 import time
-import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event
 
-from registry_gc import lock, registry_config, report
+from registry_gc import lock, records, report
 from registry_gc.collect import Collection, recover
 from registry_gc.descriptor_cache import Memory
 from registry_gc.errors import CollectorError, ConfigurationError, GuardError, StorageError
@@ -24,11 +23,8 @@ from registry_gc.mounts import least_settle_period
 from registry_gc.options import CollectOptions
 from registry_gc.registry_config import RegistryConfig
 from registry_gc.report import Report
-from registry_gc.restart import find_registries, find_registry
+from registry_gc.restart import configuration_in_use, find_registries
 from registry_gc.storage import FileStore, NoSpaceError
-
-LAST_REPORT = f"{STATE}/reports/last.json"
-STORE_ID = f"{STATE}/store-id"
 
 
 @dataclass(slots=True)
@@ -44,7 +40,7 @@ class Run:
 
     def __post_init__(self) -> None:
         """Give the run a name, unless who started it gave one."""
-        self.run_id = self.run_id or self.environment.get("GC_RUN_ID") or new_run_id()
+        self.run_id = self.run_id or self.environment.get("GC_RUN_ID") or records.new_run_id()
 
     def collect(self) -> tuple[Report, int]:
         """Collect, or say what would be; return the report and the exit code."""
@@ -82,7 +78,7 @@ class Run:
 
     def last_report(self) -> Report | None:
         """Return what the last collection of this store reported, None if there was none."""
-        return read_last_report(_store(self._config()))
+        return records.read_last_report(_store(self._config()))
 
     def preflight(self, *, write_test: bool) -> str:
         """Return one line of what this image sees of the registry. Raises CollectorError."""
@@ -102,9 +98,7 @@ class Run:
             raise _full(error) from error
 
     def _config(self) -> RegistryConfig:
-        registry = find_registry(self.config_path)
-        environment = self.environment if registry is None else registry.environment
-        return registry_config.load(self.config_path, environment)
+        return configuration_in_use(self.config_path, self.environment)
 
     def _plan(self, config: RegistryConfig, store: FileStore) -> tuple[Report, int]:
         memory = Memory(config, self.config_path)
@@ -125,10 +119,10 @@ class Run:
         code = int(bool(outcome.problems))
         self._enter("done")
         with contextlib.suppress(StorageError, NoSpaceError):
-            store_id(store)
+            records.name_store(store)
             # `inMemory` is for the next sidecar: whether a registry of before may be dangerous.
             stored = {**done, "exitCode": code, "inMemory": memory.in_memory}
-            store.write(LAST_REPORT, json.dumps(stored).encode())
+            records.write_last_report(store, stored)
         return done, code
 
     def _patient(self, store: FileStore) -> CollectOptions:
@@ -177,26 +171,6 @@ class Run:
 
     def _seconds(self) -> float:
         return time.monotonic() - self._began
-
-
-def new_run_id() -> str:
-    """Return a name for a run that sorts by time."""
-    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:6]}"
-
-
-def read_last_report(store: FileStore) -> Report | None:
-    """Return what the store's last collection reported, None if there was none."""
-    found = store.read(LAST_REPORT, 16 * 1024 * 1024)
-    return json.loads(found[0]) if found else None
-
-
-def store_id(store: FileStore) -> str:
-    """Return the store's own name, the same for every replica that shares it."""
-    if found := store.read(STORE_ID, 100):
-        return found[0].decode()
-    store.write(STORE_ID, uuid.uuid4().hex.encode())
-    found = store.read(STORE_ID, 100)
-    return found[0].decode() if found else ""
 
 
 def _store(config: RegistryConfig) -> FileStore:

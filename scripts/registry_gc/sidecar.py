@@ -1,6 +1,5 @@
 """The collector in the registry's pod: collects on a period, and when asked over HTTP."""
 
-import json
 import logging
 import random
 import signal
@@ -17,20 +16,19 @@ from typing import Any
 import waitress
 from waitress.server import BaseWSGIServer
 
-from registry_gc import registry_config
+from registry_gc import records
 from registry_gc.errors import CollectorError, ConfigurationError
-from registry_gc.layout import REGISTRY, STATE
+from registry_gc.layout import REGISTRY
 from registry_gc.options import duration
-from registry_gc.restart import find_registry
+from registry_gc.registry_config import RegistryConfig
+from registry_gc.restart import configuration_in_use
 from registry_gc.sidecar_http import LARGEST_BODY, Application
 from registry_gc.sidecar_runs import Runs, own_command
-from registry_gc.storage import FileStore, NoSpaceError
+from registry_gc.storage import FileStore
 
 log = logging.getLogger("registry_gc.sidecar")
 
 _JITTER = 0.1  # of the start delay, so that many releases do not start together
-_LAST_REPORT = f"{STATE}/reports/last.json"
-_STORE_ID = f"{STATE}/store-id"
 _TICK = 1.0  # seconds
 
 
@@ -160,17 +158,16 @@ class Sidecar:
 
     def stored_report(self) -> Mapping[str, Any] | None:
         """Return the report of this store's last collection, whichever replica ran it."""
-        with suppress(CollectorError, ValueError):
-            if (store := self._store()) and (found := store.read(_LAST_REPORT, 16 * 1024 * 1024)):
-                report = json.loads(found[0])
-                return report if isinstance(report, dict) else None
+        with suppress(CollectorError):
+            if store := self._store():
+                return records.read_last_report(store)
         return None
 
     def store_id(self) -> str:
         """Return the store's name, empty until its first collection."""
-        with suppress(CollectorError, NoSpaceError):
-            if (store := self._store()) and (found := store.read(_STORE_ID, 100)):
-                return found[0].decode(errors="replace")
+        with suppress(CollectorError):
+            if store := self._store():
+                return records.store_id(store)
         return ""
 
     def _collect_on_the_period(self) -> None:
@@ -201,10 +198,8 @@ class Sidecar:
             return self._registry_config().cache == "inmemory"
         return True  # not known, so it may
 
-    def _registry_config(self) -> registry_config.RegistryConfig:
-        registry = find_registry(self._settings.config)
-        environment = registry.environment if registry else self._settings.environment
-        return registry_config.load(self._settings.config, environment)
+    def _registry_config(self) -> RegistryConfig:
+        return configuration_in_use(self._settings.config, self._settings.environment)
 
     def _store(self) -> FileStore | None:
         config = self._registry_config()

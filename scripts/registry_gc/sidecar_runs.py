@@ -7,7 +7,6 @@ any replica can read it.
 import contextlib
 import json
 import logging
-import os
 import signal
 import subprocess
 import sys
@@ -18,6 +17,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from registry_gc.records import new_run_id
 
 log = logging.getLogger("registry_gc.sidecar")
 
@@ -79,7 +80,7 @@ class Runs:
                     f"its memory: no collection for another {seconds:.0f} s"
                 )
                 return Answer(503, {"error": sentence, "retryAfter": max(1, round(seconds))})
-            run = Run(_new_name(), dry_run)
+            run = Run(new_run_id(), dry_run)
             thread = threading.Thread(target=self._collect, args=(run,), name=run.name)
             try:
                 thread.start()
@@ -178,10 +179,6 @@ class Runs:
 def own_command() -> list[str]:
     """Return how this very collector is called."""
     return [sys.executable, "-m", "registry_gc"]
-
-
-def _new_name() -> str:
-    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{os.urandom(3).hex()}"
 
 
 def _parsed(said: str) -> Report | None:

@@ -10,8 +10,7 @@ from registry_gc import run as runs
 from registry_gc.collect import Collection, Outcome
 from registry_gc.options import CollectOptions, duration
 from registry_gc.plan import Plan
-from registry_gc.run import Run, store_id
-from registry_gc.storage import FileStore
+from registry_gc.run import Run
 from support.store import StoreBuilder, one_live_one_dead, write_configuration
 
 
@@ -53,13 +52,6 @@ def test_a_progress_file_that_cannot_be_written_stops_nothing(config: Path, tmp_
 
     assert code == 0
     assert report["deleted"] != {}
-
-
-def test_a_store_keeps_its_name(store: StoreBuilder) -> None:
-    files = FileStore(str(store.root))
-
-    assert store_id(files) == store_id(files)
-    assert len(store_id(files)) == 32
 
 
 def test_two_file_systems_are_refused(config: Path, store: StoreBuilder) -> None:

@@ -57,8 +57,9 @@ class Application:
             return Answer(503, {"error": f"the token cannot be read: {error.strerror}"})
         if not token:
             return Answer(503, {"error": "the token's file is empty, so nobody is let in"})
-        given = str(environ.get("HTTP_AUTHORIZATION", "")).removeprefix("Bearer ")
-        if not hmac.compare_digest(given.encode("latin-1", errors="replace"), token):
+        scheme, _, given = str(environ.get("HTTP_AUTHORIZATION", "")).partition(" ")
+        same = hmac.compare_digest(given.strip().encode("latin-1", errors="replace"), token)
+        if scheme.lower() != "bearer" or not same:
             return Answer(401, {"error": "the token is missing or is not this release's"})
         return None
 
@@ -79,18 +80,20 @@ class Application:
             if run is not None and wanted in ("", run.name):
                 return Answer(200, self._told(run))
         report = self.stored()
-        if report is not None and wanted in ("", report["run"]):
-            done = Run(str(report["run"]), dry_run=False)
+        if report is not None and (name := report.get("run")) and wanted in ("", name):
+            done = Run(str(name), dry_run=False)
             done.exit_code, done.report = int(report.get("exitCode", 0)), report
             return Answer(200, self._told(done))
         return Answer(404, {"error": f"no run {wanted}" if wanted else "nothing was collected yet"})
 
     def _told(self, run: Run) -> Mapping[str, object]:
+        phase = self.runs.phase()
+        code = run.exit_code  # once, because the run may end while this is written
         return {
             "run": run.name,
-            "state": "running" if run.exit_code is None else "done",
-            "phase": self.runs.phase() if run.exit_code is None else "done",
-            "exitCode": run.exit_code,
+            "state": "running" if code is None else "done",
+            "phase": phase if code is None else "done",
+            "exitCode": code,
             "report": run.report,
             "store": self.store_id(),
         }

@@ -18,9 +18,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from registry_gc.errors import CollectorError
 from registry_gc.records import new_run_id
 
 log = logging.getLogger("registry_gc.sidecar")
+
+_WRONG_USAGE = 2
 
 Report = Mapping[str, Any]
 
@@ -99,8 +102,8 @@ class Runs:
                 return str(progress["phase"])
         return "scan"
 
-    def recover(self) -> None:
-        """End what a dead run left, before anything else is done."""
+    def recover(self) -> bool:
+        """End what a dead run left, before anything else is done; False if that failed."""
         done = subprocess.run(
             [*self.command, "recover", str(self.config)],
             env=self._child_environment(),
@@ -110,6 +113,7 @@ class Runs:
         )
         said = (done.stdout + done.stderr).strip()
         log.log(logging.INFO if done.returncode == 0 else logging.ERROR, "recover: %s", said)
+        return done.returncode == 0
 
     def stop(self, timeout: float) -> None:
         """End the current run, which puts back what it took; wait for it."""
@@ -155,18 +159,26 @@ class Runs:
         report = _parsed(said)
         if report is not None and process.returncode >= 0:
             return process.returncode, report
+        if process.returncode == _WRONG_USAGE:
+            # Click's own: it read no store, and its sentence is in the log.
+            error = _sentence(
+                "nothing was collected: the collector does not understand its options",
+                "one of the garbageCollect values has no meaning for it",
+                "see `kubectl logs -c gc`, which names it",
+            )
+            return _WRONG_USAGE, {"run": run.name, "outcome": "refused", "error": error}
         log.error("run %s died with %s: undoing what it did", run.name, process.returncode)
-        self.recover()
-        error = (
-            f"the collection died (exit {process.returncode}); what it took was put back\n"
-            "  why:  the pod's log says more; a memory limit that is too small looks like this\n"
-            "  next: see `kubectl logs -c gc`; if it was killed, raise "
-            "garbageCollect.sidecar.resources"
+        undone = self.recover()
+        error = _sentence(
+            f"the collection died ({_ending(process.returncode)}); what it took "
+            + ("was put back" if undone else "lies in the store and could not be put back yet"),
+            "the pod's log says more; a memory limit that is too small looks like this",
+            "see `kubectl logs -c gc`; if it was killed, raise garbageCollect.sidecar.resources",
         )
         return 5, {"run": run.name, "outcome": "failed", "error": error}
 
     def _child_environment(self, run: str = "") -> dict[str, str]:
-        restart = self.environment.get("GC_RESTART", "auto")
+        restart = self.environment.get("GC_RESTART") or "auto"
         return {
             **self.environment,
             # In a pod the kubelet starts the registry again, which is all that auto asks.
@@ -179,6 +191,14 @@ class Runs:
 def own_command() -> list[str]:
     """Return how this very collector is called."""
     return [sys.executable, "-m", "registry_gc"]
+
+
+def _ending(code: int) -> str:
+    return f"signal {-code}" if code < 0 else f"exit {code}"
+
+
+def _sentence(what: str, why: str, next_step: str) -> str:
+    return str(CollectorError(what, why=why, next_step=next_step))
 
 
 def _parsed(said: str) -> Report | None:

@@ -62,7 +62,7 @@ def ask(
 class TestWhoMayAsk:
     @pytest.mark.parametrize(
         "given",
-        ["", "Bearer", "Bearer ", "Bearer a-toke", "Bearer a-token2", "Bearer \xff", "Basic x"],
+        ["", "Bearer", "Bearer ", "Bearer a-toke", "Bearer a-token2", "Bearer \xff", "Basic x", "a-token"],
     )
     @pytest.mark.parametrize(("method", "path"), [("POST", "/collect"), ("GET", "/status")])
     def test_nobody_without_the_token(

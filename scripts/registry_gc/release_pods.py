@@ -112,7 +112,7 @@ def _refused(error: ApiException, namespace: str) -> CollectorError:
         return ConfigurationError(
             "nothing was collected: the Kubernetes API does not let this pod list pods",
             why=f"{error.status} {error.reason} in the namespace {namespace}",
-            next_step="let its service account get and list pods there; the chart makes such a "
+            next_step="let its service account list pods there; the chart makes such a "
             "Role unless it was changed",
         )
     return StorageError(

@@ -5,8 +5,8 @@ Between the command line, which only parses and prints, and the collection, whic
 
 import contextlib
 import json
-import os
 import time
+import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -185,7 +185,7 @@ def _store(config: RegistryConfig) -> FileStore:
 
 def _try_writing(store: FileStore) -> None:
     """Make and remove a file where the registry would write its first one."""
-    name = f"docker/.registry-gc-write-test-{os.getpid()}"
+    name = f"docker/.registry-gc-write-test-{uuid.uuid4().hex}"
     try:
         store.make_folder("docker")
         store.write(name, b"write test")

@@ -260,7 +260,7 @@ def test_the_hook_may_see_pods_and_nothing_else(render: Renderer) -> None:
     """Seen to fail: `secrets` among the resources; `watch` among the verbs."""
     rendered = kinds(render(ENABLED))
     rules = rendered["Role/test-docker-registry-gc"]["rules"]
-    assert rules == [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list"]}]
+    assert rules == [{"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]}]
     (subject,) = rendered["RoleBinding/test-docker-registry-gc"]["subjects"]
     assert subject["name"] == "test-docker-registry-gc"
     assert not [owner for owner in rendered if owner.startswith("Cluster")]

@@ -11,8 +11,8 @@ from typing import Any
 import urllib3
 
 from registry_gc import report
+from registry_gc.environment import length, port
 from registry_gc.errors import CollectorError, ConfigurationError, GuardError, StorageError
-from registry_gc.options import duration
 from registry_gc.release_pods import Pod, client, own_namespace, pods
 
 _PAUSE = 1.0  # seconds between two looks at a run that goes on
@@ -54,8 +54,8 @@ class HookSettings:
             environment.get("GC_NAMESPACE") or own_namespace(),
             selector,
             Path(token),
-            int(environment.get("GC_PORT") or cls.port),
-            duration(environment.get("GC_TIMEOUT") or "6h"),
+            port(environment, "GC_PORT", cls.port),
+            length(environment, "GC_TIMEOUT", cls.timeout),
         )
 
 
@@ -91,7 +91,7 @@ def follow(settings: HookSettings, list_pods: ListPods, echo: Echo) -> int:
         if store in stores:
             continue
         stores.add(store)
-        echo(report.text(_complete(status["report"])))
+        echo(report.text(status["report"]))
         worst = max(worst, int(status["exitCode"]))
     return worst
 
@@ -250,13 +250,3 @@ def _refused(sidecar: _Sidecar, code: int, answer: Mapping[str, Any]) -> Collect
         why=sentence,
         next_step="see `kubectl logs -c gc`",
     )
-
-
-def _complete(told: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a report with every field that its text needs: a dead run's has few."""
-    nothing = {"blobs": 0, "bytes": 0, "links": 0, "uploads": 0}
-    empty = {
-        "run": "", "dryRun": False, "deleted": nothing, "kept": {"blobs": 0}, "problems": [],
-        "restarted": 0, "seconds": 0.0, "error": None,
-    }  # fmt: skip
-    return {**empty, **told}

@@ -110,9 +110,9 @@ def _report(
 
 
 def text(report: Mapping[str, object]) -> str:
-    """Return a report in plain words."""
+    """Return a report in plain words; what it lacks counts as nothing: a dead run's has little."""
     template = _environment().get_template("report.txt.j2")
-    return template.render(**{"deletions": [], **report}).strip()
+    return template.render(**{"deletions": [], **_report("", ""), **report}).strip()
 
 
 @functools.cache

@@ -17,9 +17,9 @@ import waitress
 from waitress.server import BaseWSGIServer
 
 from registry_gc import records
-from registry_gc.errors import CollectorError, ConfigurationError
+from registry_gc.environment import length, port
+from registry_gc.errors import CollectorError
 from registry_gc.layout import REGISTRY
-from registry_gc.options import duration
 from registry_gc.registry_config import RegistryConfig
 from registry_gc.restart import configuration_in_use
 from registry_gc.sidecar_http import LARGEST_BODY, Application
@@ -53,39 +53,13 @@ class SidecarSettings:
         return cls(
             config,
             environment,
-            period=_length(environment, "GC_PERIOD", cls.period),
-            start_delay=_length(environment, "GC_START_DELAY", cls.start_delay),
-            memory_start_delay=_length(
-                environment, "GC_MEMORY_START_DELAY", cls.memory_start_delay
-            ),
-            stop_timeout=_length(environment, "GC_STOP_TIMEOUT", cls.stop_timeout),
-            port=_port(environment.get("GC_PORT") or str(cls.port)),
+            period=length(environment, "GC_PERIOD", cls.period, bare_seconds=True),
+            start_delay=length(environment, "GC_START_DELAY", cls.start_delay),
+            memory_start_delay=length(environment, "GC_MEMORY_START_DELAY", cls.memory_start_delay),
+            stop_timeout=length(environment, "GC_STOP_TIMEOUT", cls.stop_timeout),
+            port=port(environment, "GC_PORT", cls.port),
             token_file=Path(environment.get("GC_TOKEN_FILE") or cls.token_file),
         )
-
-
-def _length(environment: Mapping[str, str], name: str, default: timedelta) -> timedelta:
-    text = environment.get(name, "").strip()
-    if not text:
-        return default
-    if name == "GC_PERIOD" and text.isdigit():
-        return timedelta(seconds=int(text))
-    try:
-        return duration(text)
-    except ConfigurationError as error:
-        raise ConfigurationError(
-            f"{name}: {error.what}", why=error.why, next_step=error.next_step
-        ) from error
-
-
-def _port(text: str) -> int:
-    if not text.isdigit() or not 0 < int(text) < 65536:
-        raise ConfigurationError(
-            f"GC_PORT: {text!r} is not a port",
-            why="the sidecar listens on a TCP port",
-            next_step="write a number from 1 to 65535, such as 5002",
-        )
-    return int(text)
 
 
 class Sidecar:

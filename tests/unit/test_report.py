@@ -91,6 +91,13 @@ class TestText:
         assert "would delete 0" in report.text(report.of_nothing("r", dry_run=True))
 
 
+def test_what_a_dead_run_left_is_text_too() -> None:
+    """The sidecar makes such a report for a child that was killed. Seen to fail: no defaults."""
+    said = report.text({"run": "r", "outcome": "failed", "error": "it died"})
+
+    assert said.splitlines() == ["it died", "Run r took 0.0 s."]
+
+
 @pytest.mark.parametrize(
     ("kind", "outcome"),
     [

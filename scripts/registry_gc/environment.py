@@ -1,0 +1,38 @@
+"""What a role's environment says; every error names its variable."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+from registry_gc.errors import ConfigurationError
+from registry_gc.options import duration
+
+
+def length(
+    environment: Mapping[str, str], name: str, default: timedelta, *, bare_seconds: bool = False
+) -> timedelta:
+    """Return a duration, the default where it is empty; `bare_seconds` also takes a plain number.
+
+    Raises ConfigurationError.
+    """
+    text = environment.get(name, "").strip()
+    if not text:
+        return default
+    try:
+        return duration(f"{text}s" if bare_seconds and text.isdecimal() else text)
+    except ConfigurationError as error:
+        raise ConfigurationError(
+            f"{name}: {error.what}", why=error.why, next_step=error.next_step
+        ) from error
+
+
+def port(environment: Mapping[str, str], name: str, default: int) -> int:
+    """Return a TCP port, the default where it is empty. Raises ConfigurationError."""
+    text = environment.get(name, "").strip() or str(default)
+    # Not `isdigit`, which also takes what `int` refuses, such as a superscript.
+    if not text.isdecimal() or not 0 < int(text) < 65536:
+        raise ConfigurationError(
+            f"{name}: {text!r} is not a port",
+            why="the sidecar listens on a TCP port",
+            next_step="write a number from 1 to 65535, such as 5002",
+        )
+    return int(text)

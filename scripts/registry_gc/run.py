@@ -81,12 +81,15 @@ class Run:
         return records.read_last_report(_store(self._config()))
 
     def preflight(self, *, write_test: bool) -> str:
-        """Return one line of what this image sees of the registry. Raises CollectorError."""
+        """Return a line of what this image sees of the registry, and one for each thing in its
+        configuration that does not do what it seems to. Raises CollectorError.
+        """
         config = self._config()
         store = _store(config)
         if write_test:
             _try_writing(store)
-        return f"the registry stores its data below {store.root} ({config.driver})"
+        seen = f"the registry stores its data below {store.root} ({config.driver})"
+        return "\n".join([seen, *(f"note: {note}" for note in config.notes)])
 
     @contextlib.contextmanager
     def _held(self, store: FileStore) -> Iterator[None]:

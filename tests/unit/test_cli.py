@@ -245,7 +245,18 @@ class TestTheWayBack:
 
         assert done.exit_code == 0
         assert str(store.root) in done.stdout
+        assert len(done.stdout.splitlines()) == 1
         assert store.everything() == before
+
+    def test_preflight_tells_what_the_registry_ignores(self, config: Path) -> None:
+        """Seen to fail: nobody was told what `registry_config` had noted."""
+        cache = "storage: {cache: {blobdescriptor: in-memory}, "
+        config.write_text(config.read_text().replace("storage: {", cache))
+
+        done = call("preflight", config)
+
+        assert done.exit_code == 0, done.output
+        assert "note: storage.cache names no kind of cache" in done.stdout
 
 
 def test_a_store_without_a_push_is_fine(config: Path, tmp_path: Path) -> None:

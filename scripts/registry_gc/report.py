@@ -112,7 +112,9 @@ def _report(
 def text(report: Mapping[str, object]) -> str:
     """Return a report in plain words; what it lacks counts as nothing: a dead run's has little."""
     template = _environment().get_template("report.txt.j2")
-    return template.render(**{"deletions": [], **_report("", ""), **report}).strip()
+    said = template.render(**{"deletions": [], **_report("", ""), **report}).strip()
+    # Names on a volume may be any bytes; not every terminal takes what Python makes of those.
+    return said.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 @functools.cache

@@ -1,6 +1,7 @@
 """What people and programs are told; no golden text, only what must be in it."""
 
 import json
+import os
 
 import pytest
 
@@ -126,3 +127,13 @@ def test_of_a_failure(kind: type[CollectorError], outcome: str) -> None:
 )  # fmt: skip
 def test_sizes(count: int, text: str) -> None:
     assert report.size(count) == text
+
+
+def test_a_name_that_is_no_text_can_be_printed(plan: Plan) -> None:
+    """A file's name on the volume may be any bytes. Seen to fail: print it as Python has it."""
+    name = os.fsdecode(b"a\xff")
+    plan.problems.append(f"unknown folder kept: {name}")
+
+    said = report.text(report.of_plan("r", plan, 1.0))
+
+    assert b"kept: a\\udcff" in said.encode("utf-8")

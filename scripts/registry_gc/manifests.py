@@ -28,7 +28,10 @@ key that comes twice one reader takes the first and another the last.
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What one manifest names: everything, and of that what may be a manifest in its turn."""
+    """What one manifest names: everything, and of that what may be a manifest in its turn.
+
+    Its subject, what it is about, is only among them if it is named for another reason too.
+    """
 
     references: frozenset[Digest]
     children: frozenset[Digest]
@@ -92,9 +95,10 @@ def parse(digest: Digest, content: bytes) -> Manifest:
         raise NotAManifestError(f"it is not valid JSON ({error})") from error
     if not isinstance(document, dict) or not _KNOWN_KEYS & document.keys():
         raise NotAManifestError("it has none of the fields of a manifest")
-    references = frozenset(found for name in _names(document) if (found := parse_digest(name)))
+    named = {key: values for key, values in document.items() if key != "subject"}
+    references = frozenset(found for name in _names(named) if (found := parse_digest(name)))
     children = frozenset(
-        child for descriptor in _descriptors(document) for child in _digests(descriptor)
+        child for descriptor in _descriptors(named) for child in _digests(descriptor)
     )
     subjects = [digest for subject in _objects(document, "subject") for digest in _digests(subject)]
     return Manifest(references, children, subjects[-1] if subjects else None)
@@ -142,7 +146,6 @@ def _descriptors(document: _Fields) -> Iterator[_Fields]:
     yield from _objects(document, "manifests")
     for key in ("layers", "blobs"):
         yield from (item for item in _objects(document, key) if _is_manifest_type(item))
-    yield from _objects(document, "subject")
 
 
 def _is_manifest_type(descriptor: _Fields) -> bool:

@@ -1,8 +1,9 @@
 """Which digests of a repository are live.
 
 Roots are every tag's manifest, every revision that is young, and what damage makes unknown. From
-there everything that a manifest names is live: config, layers, children, subject; and what names a
-live manifest as its subject is live too. Nothing here reads storage: what it must know it asks for.
+there everything that a manifest names is live: config, layers, children, and its subject if that
+is in the repository; and what names a live manifest as its subject is live too. Nothing here reads
+storage: what it must know it asks for.
 """
 
 from collections import defaultdict
@@ -116,7 +117,7 @@ def _holds(manifests: Manifests, top: Digest, wanted: Digest) -> bool:
         except DamagedManifestError:
             return True
         if manifest:
-            new = manifest.children - {manifest.subject} - seen
+            new = manifest.children - seen
             seen |= new
             waiting.extend(new)
     return False
@@ -174,6 +175,18 @@ class _Walk:
             for reference in manifest.references:
                 self._mark(reference)
             waiting.extend(manifest.children)
+            if manifest.subject and self._is_there(manifest.subject):
+                waiting.append(manifest.subject)
+
+    def _is_there(self, subject: Digest) -> bool:
+        """Say whether a subject is in this repository.
+
+        One that was deleted is not wanted back because its signature is still here: then deleting
+        a signed image would never free its space.
+        """
+        return subject in self.repository.revisions and (
+            self._age(Entry(Kind.REVISION_LINK, self.repository.name, subject)) is not Age.MISSING
+        )
 
     def follow_referrers(self) -> None:
         """Learn the subjects of what is not live, then mark those whose subject is.

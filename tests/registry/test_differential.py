@@ -51,18 +51,6 @@ def name_of_removal(before: StoreOnDisk, after: StoreOnDisk, thing: Thing) -> st
     return ""
 
 
-def led_to_by_subjects(store: StoreOnDisk, repository: str) -> set[str]:
-    """Return the subjects of living manifests, and all that those name in their turn."""
-    found: set[str] = set()
-    waiting = {
-        store.manifest(each).get("subject", {}).get("digest") for each in store.live(repository)
-    } - {None}
-    while waiting:
-        found |= waiting | {blob for each in waiting for blob in store.references(each)[1]}
-        waiting = {child for each in waiting for child in store.references(each)[0]} - found
-    return found
-
-
 def name_of_survivor(after: StoreOnDisk, thing: Thing) -> str:
     """Return why we keep what the registry's own collection destroys, empty for no reason."""
     protected = after.protected_by_uploads()
@@ -75,8 +63,6 @@ def name_of_survivor(after: StoreOnDisk, thing: Thing) -> str:
         of_them = {blob for each in referrers for blob in after.references(each)[1]}
         if thing.repository in ("", name) and thing.digest in referrers | of_them:
             return "a referrer of a living subject, and what it names"
-        if thing.repository in ("", name) and thing.digest in led_to_by_subjects(after, name):
-            return "a subject that was deleted and that a living referrer still names"
     return ""
 
 

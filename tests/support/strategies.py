@@ -89,7 +89,7 @@ def reachable_by_definition(
         more = set(live)
         for name in live:
             more |= store.references.get(name, set())
-            if name in store.subjects:
+            if store.subjects.get(name) in mine:
                 more.add(store.subjects[name])
             if name in store.aliases and (repository, name) in store.layers:
                 more.add(store.aliases[name])

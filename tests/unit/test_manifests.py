@@ -39,7 +39,7 @@ def texts(digests: frozenset[Digest]) -> set[str]:
         ({"config": {"digest": A}, "layers": [{"digest": B}, {"digest": C}]}, {A, B, C}, set()),
         ({"manifests": [{"digest": A}, {"digest": B}]}, {A, B}, {A, B}),
         ({"schemaVersion": 1, "fsLayers": [{"blobSum": A}, {"blobSum": B}]}, {A, B}, set()),
-        ({"blobs": [{"digest": A}], "subject": {"digest": B}}, {A, B}, {B}),
+        ({"blobs": [{"digest": A}], "subject": {"digest": B}}, {A}, set()),
         (
             {"layers": [{"digest": A, "mediaType": "application/vnd.oci.image.index.v1+json"}]},
             {A},

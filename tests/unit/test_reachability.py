@@ -225,3 +225,22 @@ class TestShapes:
 
         assert store.blob_path(one).exists()
         assert store.blob_path(two).exists()
+
+
+def test_a_signature_does_not_bring_back_the_image_that_was_deleted(tmp_path: Path) -> None:
+    """The image was deleted by its digest through the API; its fallback tag stays (attack 5).
+
+    Seen to fail: let `follow` go to a subject whose revision link is gone.
+    """
+    store = StoreBuilder(tmp_path)
+    image = store.image("app", "v1", layers=["large"])
+    signature = store.image("app", layers=["signature"], subject=image)
+    store.index("app", [signature], image.replace(":", "-"))
+    store.delete_manifest("app", image)
+    store.age()
+
+    collect(tmp_path)
+
+    assert not store.blob_path(image).exists()
+    assert not store.blob_path(digest(b"large")).exists()
+    assert store.blob_path(signature).exists()

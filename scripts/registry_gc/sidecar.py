@@ -18,7 +18,7 @@ from waitress.server import BaseWSGIServer
 
 from registry_gc import records
 from registry_gc.environment import length, port
-from registry_gc.errors import CollectorError
+from registry_gc.errors import CollectorError, ConfigurationError
 from registry_gc.layout import REGISTRY
 from registry_gc.registry_config import RegistryConfig
 from registry_gc.restart import configuration_in_use
@@ -30,6 +30,7 @@ log = logging.getLogger("registry_gc.sidecar")
 
 _JITTER = 0.1  # of the start delay, so that many releases do not start together
 _TICK = 1.0  # seconds
+_LOOK = 60.0  # seconds between two looks at the store: another replica may have collected it
 
 
 @dataclass(frozen=True)
@@ -82,18 +83,7 @@ class Sidecar:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda _number, _frame: self._stop.set())
         self.runs.recover()
-        server = waitress.create_server(
-            self.application,
-            host="*",
-            port=self._settings.port,
-            threads=2,
-            max_request_body_size=LARGEST_BODY,
-            connection_limit=50,
-            # Anybody in the cluster can open connections, and the kubelet's needs one of them.
-            channel_timeout=15,
-            cleanup_interval=5,
-            ident="registry-gc",
-        )
+        server = self._listening()
         threading.Thread(target=server.run, name="http", daemon=True).start()
         log.info(
             "listening on port %d; %s",
@@ -144,6 +134,27 @@ class Sidecar:
                 return records.store_id(store)
         return ""
 
+    def _listening(self) -> BaseWSGIServer:
+        try:
+            return waitress.create_server(
+                self.application,
+                host="*",
+                port=self._settings.port,
+                threads=2,
+                max_request_body_size=LARGEST_BODY,
+                connection_limit=50,
+                # Anybody in the cluster can open connections, and the kubelet's needs one of them.
+                channel_timeout=15,
+                cleanup_interval=5,
+                ident="registry-gc",
+            )
+        except OSError as error:
+            raise ConfigurationError(
+                f"the sidecar cannot listen on port {self._settings.port}",
+                why=error.strerror or str(error),
+                next_step="let nothing else in the pod listen there, or set GC_PORT to another",
+            ) from error
+
     def _collect_on_the_period(self) -> None:
         delay = self._settings.start_delay.total_seconds()
         # Not a secret: jitter.
@@ -151,16 +162,29 @@ class Sidecar:
         while not self._stop.wait(_TICK):
             if not self._settings.period or time.monotonic() < not_before:
                 continue
-            if self.runs.current is None and self._is_due() and not self.seconds_to_wait():
+            if self.runs.current is not None:
+                continue
+            if left := max(self.seconds_to_due(), self.seconds_to_wait()):
+                # The report may be large, so it is not read at each tick.
+                not_before = time.monotonic() + min(left, _LOOK)
+            else:
                 self.runs.request(dry_run=False)
 
-    def _is_due(self) -> bool:
-        """Say whether the period has passed since the last run's end, whoever ran it."""
-        ends = [self.runs.last.ended] if self.runs.last and self.runs.last.ended else []
+    def seconds_to_due(self) -> float:
+        """Return what is left of the period since the last run's end, whoever ran it.
+
+        A dry run is none: asked for often enough, it would put the collection off for ever. Neither
+        is one that ended in the future: the clock was wrong then.
+        """
+        now = datetime.now(UTC)
+        ends = [self.runs.collected] if self.runs.collected else []
         if report := self.stored_report():
             with suppress(KeyError, ValueError, TypeError):
                 ends.append(datetime.fromisoformat(report["finished"]).astimezone(UTC))
-        return not ends or datetime.now(UTC) - max(ends) >= self._settings.period
+        since = min((now - end for end in ends if end <= now), default=None)
+        if since is None:
+            return 0.0
+        return max(0.0, (self._settings.period - since).total_seconds())
 
     def _end(self, server: BaseWSGIServer) -> None:
         log.info("stopping")

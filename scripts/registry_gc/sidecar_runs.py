@@ -52,7 +52,7 @@ class Runs:
     """Starts collections and remembers the current and the last one.
 
     `command` is the collector without its verb; `delay` returns the seconds for which no run may
-    begin yet.
+    begin yet. `collected` is when the last run ended that was no dry run.
     """
 
     command: Sequence[str]
@@ -61,6 +61,7 @@ class Runs:
     delay: Callable[[], float] = lambda: 0.0
     current: Run | None = None
     last: Run | None = None
+    collected: datetime | None = None
     _process: subprocess.Popen[str] | None = None
     _thread: threading.Thread | None = None
     _stopping: bool = False
@@ -142,6 +143,8 @@ class Runs:
         run.report, run.ended, run.exit_code = report, datetime.now(UTC), code
         log.info("run %s ended with exit code %s", run.name, run.exit_code)
         with self._lock:
+            if not run.dry_run:
+                self.collected = run.ended
             self.last, self.current, self._process = run, None, None
 
     def _run_child(self, run: Run) -> tuple[int, Report]:

@@ -4,15 +4,19 @@ import io
 import json
 import sys
 import threading
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from registry_gc import records
+from registry_gc.errors import ConfigurationError
 from registry_gc.options import CollectOptions, duration
 from registry_gc.run import Run
 from registry_gc.sidecar import Sidecar, SidecarSettings
+from registry_gc.storage import FileStore
 from support.store import StoreBuilder
 from support.waiting import until
 
@@ -62,7 +66,16 @@ def ask(
 class TestWhoMayAsk:
     @pytest.mark.parametrize(
         "given",
-        ["", "Bearer", "Bearer ", "Bearer a-toke", "Bearer a-token2", "Bearer \xff", "Basic x", "a-token"],
+        [
+            "",
+            "Bearer",
+            "Bearer ",
+            "Bearer a-toke",
+            "Bearer a-token2",
+            "Bearer \xff",
+            "Basic x",
+            "a-token",
+        ],
     )
     @pytest.mark.parametrize(("method", "path"), [("POST", "/collect"), ("GET", "/status")])
     def test_nobody_without_the_token(
@@ -171,3 +184,88 @@ class TestOneFailureIsNotTheLastRun:
         assert (status, answer["retryAfter"]) == (503, 15)
 
         assert self.collect(sidecar)["exitCode"] == 0
+
+
+class TestThePeriod:
+    @pytest.fixture
+    def sidecar(self, settings: SidecarSettings) -> Sidecar:
+        return Sidecar(replace(settings, period=timedelta(hours=1)))
+
+    def ended(self, store: StoreBuilder, minutes_ago: int) -> None:
+        finished = datetime.now(UTC) - timedelta(minutes=minutes_ago)
+        records.write_last_report(
+            FileStore(str(store.root)), {"run": "r", "finished": finished.isoformat()}
+        )
+
+    def test_the_first_is_due_at_once(self, sidecar: Sidecar) -> None:
+        assert sidecar.seconds_to_due() == 0
+
+    def test_it_counts_from_the_last_end_however_often_the_sidecar_starts(
+        self, sidecar: Sidecar, store: StoreBuilder
+    ) -> None:
+        """Seen to fail: count from the runs of this process alone."""
+        self.ended(store, minutes_ago=50)
+        assert 590 < sidecar.seconds_to_due() <= 600
+
+        self.ended(store, minutes_ago=60)
+        assert sidecar.seconds_to_due() == 0
+
+    def test_a_run_without_a_report_counts_too(self, sidecar: Sidecar) -> None:
+        """A run that failed leaves none in the store. Seen to fail: read the store's alone."""
+        sidecar.runs.collected = datetime.now(UTC)
+
+        assert sidecar.seconds_to_due() > 3590
+
+    def test_a_dry_run_puts_nothing_off(self, settings: SidecarSettings) -> None:
+        """Seen to fail: take the end of any run."""
+        sidecar = Sidecar(replace(settings, period=timedelta(hours=1)))
+        status, _ = ask(sidecar, "POST", "/collect", b'{"dryRun": true}', f"Bearer {TOKEN}")
+        until(lambda: sidecar.runs.last, what="the dry run has ended")
+
+        assert status == 202
+        assert sidecar.seconds_to_due() == 0
+
+    def test_a_clock_that_was_ahead_puts_nothing_off(
+        self, sidecar: Sidecar, store: StoreBuilder
+    ) -> None:
+        """Seen to fail: take the latest end, be it tomorrow's."""
+        self.ended(store, minutes_ago=-24 * 60)
+
+        assert sidecar.seconds_to_due() == 0
+
+    @pytest.mark.parametrize("content", [b"[]", b'{"finished": 1}', b'{"finished": "x"}', b"{}"])
+    def test_a_strange_report_puts_nothing_off(
+        self, sidecar: Sidecar, store: StoreBuilder, content: bytes
+    ) -> None:
+        FileStore(str(store.root)).write("docker/registry-gc/reports/last.json", content)
+
+        assert sidecar.seconds_to_due() == 0
+
+
+class TestSettings:
+    @pytest.mark.parametrize(
+        ("text", "period"),
+        [("", 0), ("0", 0), ("90", 90), ("90s", 90), ("24h", 86400)],
+    )
+    def test_a_period_may_be_bare_seconds(self, text: str, period: int) -> None:
+        settings = SidecarSettings.from_environment({"GC_PERIOD": text}, Path("config.yml"))
+
+        assert settings.period == timedelta(seconds=period)
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            ("GC_PERIOD", "daily"),
+            ("GC_PERIOD", "-1"),
+            ("GC_START_DELAY", "60"),
+            ("GC_PORT", "0"),
+            ("GC_PORT", "65536"),
+            ("GC_PORT", "²"),
+        ],
+    )
+    def test_a_wrong_value_is_named(self, name: str, value: str) -> None:
+        with pytest.raises(ConfigurationError) as raised:
+            SidecarSettings.from_environment({name: value}, Path("config.yml"))
+
+        assert raised.value.what.startswith(f"{name}: ")
+        assert repr(value) in raised.value.what

@@ -13,6 +13,7 @@ from typing import Any
 
 from support.checkout import ROOT, tool
 from support.client import Client, Refused
+from support.collector import PHASES
 from support.run import run
 from support.waiting import until
 
@@ -28,9 +29,6 @@ QUICK = {
     "garbageCollect.sidecar.startDelay": "1s",
     "garbageCollect.sidecar.memoryStartDelay": "1s",
 }
-
-
-PHASES = ["scan", "unlink", "settle", "bury", "forget", "confirm", "remove", "done"]
 
 
 _ASK_STATUS = """

@@ -95,6 +95,9 @@ def collect_well(registry: RegistryProcess, *options: str, verb: str = "collect"
     return done
 
 
+PHASES = ["scan", "unlink", "settle", "bury", "forget", "confirm", "remove", "done"]
+
+
 @dataclass(slots=True)
 class RunningCollector:
     """A collection that goes on; `phase` is what it says it does now, empty before its first.
@@ -113,10 +116,14 @@ class RunningCollector:
         return ""
 
     def wait_for(self, phase: str) -> None:
-        """Wait until it enters a phase. Raises AssertionError if it ends before that."""
+        """Wait until it is in a phase or, because one may last for milliseconds, in a later one.
+
+        Raises AssertionError if it ends before that.
+        """
+        wanted = PHASES[PHASES.index(phase) :]
 
         def there() -> bool:
-            if self.phase == phase:
+            if self.phase in wanted:
                 return True
             assert self.process.poll() is None, f"it ended before {phase!r}: {self.end()}"
             return False

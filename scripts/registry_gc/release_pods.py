@@ -75,7 +75,7 @@ def pods(api: kubernetes.client.CoreV1Api, namespace: str, selector: str) -> lis
             _preload_content=False,
             _request_timeout=_TIMEOUT,
         )
-        found = json.loads(answer.data)
+        found = _items(answer.data)
     except ApiException as error:
         raise _refused(error, namespace) from error
     except (urllib3.exceptions.HTTPError, ValueError) as error:
@@ -84,7 +84,15 @@ def pods(api: kubernetes.client.CoreV1Api, namespace: str, selector: str) -> lis
             why=str(error),
             next_step="check the API server, and that a NetworkPolicy lets this pod reach it",
         ) from error
-    return [_pod(item) for item in found["items"] if "deletionTimestamp" not in item["metadata"]]
+    return [_pod(item) for item in found if "deletionTimestamp" not in item["metadata"]]
+
+
+def _items(answer: bytes) -> list[Mapping[str, Any]]:
+    """Return the items of a list. Raises ValueError for anything else, such as a proxy's page."""
+    match json.loads(answer):
+        case {"items": [*items]}:
+            return items
+    raise ValueError("its answer is no list of pods")
 
 
 def _pod(item: Mapping[str, Any]) -> Pod:

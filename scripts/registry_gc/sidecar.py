@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import Any
 
 import waitress
@@ -69,7 +70,9 @@ class Sidecar:
     def __init__(self, settings: SidecarSettings) -> None:
         self._settings = settings
         self._began = time.monotonic()
-        self._stop = threading.Event()
+        # Not an Event: a signal's handler that runs while `wait` holds the Event's lock would wait
+        # for itself for ever. A SimpleQueue may be put to from there.
+        self._stop: SimpleQueue[int] = SimpleQueue()
         self._follows_another = self._may_follow_another()
         self.runs = Runs(
             settings.command, settings.config, settings.environment, delay=self.seconds_to_wait
@@ -81,7 +84,7 @@ class Sidecar:
     def serve(self) -> int:
         """Recover, listen, collect on the period; return the exit code after SIGTERM."""
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda _number, _frame: self._stop.set())
+            signal.signal(number, lambda number, _frame: self._stop.put(number))
         self.runs.recover()
         server = self._listening()
         threading.Thread(target=server.run, name="http", daemon=True).start()
@@ -156,10 +159,8 @@ class Sidecar:
             ) from error
 
     def _collect_on_the_period(self) -> None:
-        delay = self._settings.start_delay.total_seconds()
-        # Not a secret: jitter.
-        not_before = self._began + delay * (1 + random.uniform(0, _JITTER))  # noqa: S311
-        while not self._stop.wait(_TICK):
+        not_before = self.first_period()
+        while not self._is_told_to_stop():
             if not self._settings.period or time.monotonic() < not_before:
                 continue
             if self.runs.current is not None:
@@ -169,6 +170,19 @@ class Sidecar:
                 not_before = time.monotonic() + min(left, _LOOK)
             else:
                 self.runs.request(dry_run=False)
+
+    def first_period(self) -> float:
+        """Return when the first collection of the period may begin, on the monotonic clock."""
+        delay = self._settings.start_delay.total_seconds()
+        # Not a secret: jitter.
+        return self._began + delay * (1 + random.uniform(0, _JITTER))  # noqa: S311
+
+    def _is_told_to_stop(self) -> bool:
+        try:
+            self._stop.get(timeout=_TICK)
+        except Empty:
+            return False
+        return True
 
     def seconds_to_due(self) -> float:
         """Return what is left of the period since the last run's end, whoever ran it.

@@ -1,0 +1,178 @@
+"""The sidecar's process and its children: how runs begin, die and are stopped."""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+
+import psutil
+import pytest
+
+from support.checkout import SCRIPTS
+from support.run import run
+from support.sidecar_process import SidecarProcess, sidecar_process
+from support.store import StoreBuilder, write_configuration
+from support.waiting import until
+
+_LIMIT = 40  # MiB (issue 4)
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    return write_configuration(tmp_path / "config.yml", tmp_path / "store")
+
+
+@pytest.fixture
+def sidecar(config: Path, tmp_path: Path) -> Iterator[SidecarProcess]:
+    with sidecar_process(config, tmp_path / "sidecar") as running:
+        yield running
+
+
+class TestDeadRuns:
+    def test_what_a_run_of_before_left_is_recovered_first(self, sidecar: SidecarProcess) -> None:
+        """Seen to fail: serve without `recover`."""
+        sidecar.ended(sidecar.collect()[1]["run"])
+
+        assert [call["verb"] for call in sidecar.calls()] == ["recover", "collect"]
+
+    def test_a_child_that_is_killed_is_recovered_from(self, sidecar: SidecarProcess) -> None:
+        """Seen to fail: take the missing report for an empty one; do not recover."""
+        sidecar.tell("hold")
+        name = sidecar.collect()[1]["run"]
+        until(lambda: sidecar.calls("collect"), what="the collector was called")
+        os.kill(sidecar.calls("collect")[0]["pid"], signal.SIGKILL)
+        status = sidecar.ended(name)
+
+        assert [call["verb"] for call in sidecar.calls()] == ["recover", "collect", "recover"]
+        assert (status["exitCode"], status["report"]["outcome"]) == (5, "failed")
+        assert "died (signal 9); what it took was put back" in status["report"]["error"]
+
+    def test_a_recovery_that_fails_is_not_told_as_one(self, sidecar: SidecarProcess) -> None:
+        """Seen to fail: say that it was put back whatever `recover` said."""
+        sidecar.tell("ending", "killed")
+        sidecar.tell("recovering", "5")
+        status = sidecar.ended(sidecar.collect()[1]["run"])
+
+        assert "could not be put back yet" in status["report"]["error"]
+
+    def test_the_next_run_is_a_new_one(self, sidecar: SidecarProcess) -> None:
+        sidecar.tell("ending", "killed")
+        sidecar.ended(sidecar.collect()[1]["run"])
+        sidecar.tell("ending", "0")
+        code, answer = sidecar.collect()
+
+        assert code == 202
+        assert sidecar.ended(answer["run"])["exitCode"] == 0
+
+    def test_a_collector_that_refuses_its_options_did_not_die(
+        self, sidecar: SidecarProcess
+    ) -> None:
+        """Seen to fail: take every missing report for a death."""
+        sidecar.tell("ending", "usage")
+        status = sidecar.ended(sidecar.collect()[1]["run"])
+
+        assert (status["exitCode"], status["report"]["outcome"]) == (2, "refused")
+        assert len(sidecar.calls("recover")) == 1
+
+
+class TestStop:
+    def test_at_once_when_nothing_runs(self, sidecar: SidecarProcess) -> None:
+        """Seen to fail: look for the signal every 3 s only."""
+        began = time.monotonic()
+
+        assert sidecar.terminate() == 0
+        assert time.monotonic() - began < 1
+        assert "Traceback" not in sidecar.log()
+
+    def test_a_run_is_told_and_waited_for(self, sidecar: SidecarProcess) -> None:
+        """Seen to fail: end without a word to the child."""
+        sidecar.tell("hold")
+        name = sidecar.collect()[1]["run"]
+        until(lambda: sidecar.status(name)[1]["phase"] == "settle", what="the run goes on")
+        child = psutil.Process(sidecar.calls("collect")[0]["pid"])
+
+        assert sidecar.terminate() == 0
+        assert (sidecar.folder / "told").read_text() == "SIGTERM"
+        assert not child.is_running()
+        assert f"run {name} ended with exit code 1" in sidecar.log()
+        assert "Traceback" not in sidecar.log()
+
+    def test_an_ended_run_leaves_no_zombie(self, sidecar: SidecarProcess) -> None:
+        sidecar.ended(sidecar.collect()[1]["run"])
+        children = psutil.Process(sidecar.process.pid).children()
+
+        assert [child.status() for child in children] == []
+
+
+class TestTheChild:
+    @pytest.mark.parametrize(
+        ("given", "passed"), [(None, "always"), ("", "always"), ("auto", "always"), ("never",) * 2]
+    )
+    def test_in_a_pod_auto_is_always(
+        self, config: Path, tmp_path: Path, given: str | None, passed: str
+    ) -> None:
+        """Seen to fail: pass the variable on as it is."""
+        environment = {} if given is None else {"GC_RESTART": given}
+        with sidecar_process(config, tmp_path / "sidecar", environment) as sidecar:
+            sidecar.ended(sidecar.collect()[1]["run"])
+
+            assert [call["restart"] for call in sidecar.calls("collect")] == [passed]
+
+    def test_the_period_begins_runs_by_itself(self, config: Path, tmp_path: Path) -> None:
+        """Seen to fail: never look whether the period has passed."""
+        environment = {"GC_PERIOD": "1", "GC_START_DELAY": "0"}
+        with sidecar_process(config, tmp_path / "sidecar", environment) as sidecar:
+            until(lambda: len(sidecar.calls("collect")) > 1, what="two collections have begun")
+
+            assert len({call["run"] for call in sidecar.calls("collect")}) > 1
+
+
+class TestMemory:
+    @pytest.mark.parametrize(
+        "blobs", [5_000, pytest.param(100_000, marks=pytest.mark.full)], ids=str
+    )
+    def test_the_idle_sidecar_is_small(
+        self, config: Path, tmp_path: Path, blobs: int, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """Seen to fail: import the Kubernetes client in registry_gc.sidecar."""
+        store = StoreBuilder(tmp_path / "store")
+        store.image("app", "v1")
+        _fill(store, blobs)
+        environment = {
+            "GC_GRACE_PERIOD": "0",
+            "GC_SETTLE_PERIOD": "0",
+            "GC_MAX_DELETE_RATIO": "1",
+        }
+        with sidecar_process(config, tmp_path / "sidecar", environment, fake=False) as sidecar:
+            before = sidecar.rss()
+            done = sidecar.ended(sidecar.collect()[1]["run"], timeout=600)
+            after = sidecar.rss()
+
+        with capsys.disabled():
+            print(f"\nidle sidecar: {before:.1f} MiB, after {blobs} blobs {after:.1f} MiB")  # noqa: T201 - the figure
+        assert done["report"]["deleted"]["blobs"] == blobs, done
+        assert before < _LIMIT
+        assert after < _LIMIT
+
+    def test_what_it_does_not_need_is_not_there(self) -> None:
+        """Seen to fail: import the Kubernetes client, or jinja2, in registry_gc.sidecar."""
+        program = (
+            "import sys, registry_gc.cli, registry_gc.sidecar; "
+            "print({'kubernetes', 'jinja2', 'urllib3'} & set(sys.modules))"
+        )
+
+        done = run(sys.executable, "-c", program, env={"PYTHONPATH": str(SCRIPTS)})
+
+        assert done.stdout.strip() == "set()"
+
+
+def _fill(store: StoreBuilder, count: int) -> None:
+    """Write blobs that nothing needs; their content, which nobody reads, is not their digest's."""
+    for number in range(count):
+        name = sha256(str(number).encode()).hexdigest()
+        folder = store.v2 / "blobs/sha256" / name[:2] / name
+        folder.mkdir(parents=True)
+        (folder / "data").write_bytes(b"x")

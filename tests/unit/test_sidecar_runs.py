@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from support.checkout import SCRIPTS
+from support.checkout import SCRIPTS, clean_environment
 from support.run import run
 from support.sidecar_process import SidecarProcess, sidecar_process
 from support.store import StoreBuilder, write_configuration
@@ -80,11 +80,14 @@ class TestDeadRuns:
 
 class TestStop:
     def test_at_once_when_nothing_runs(self, sidecar: SidecarProcess) -> None:
-        """Seen to fail: look for the signal every 3 s only."""
+        """It takes a tenth of a second; the bound is for a machine that has much else to do.
+
+        Seen to fail: sleep for 30 s between two looks, which no signal cuts short.
+        """
         began = time.monotonic()
 
         assert sidecar.terminate() == 0
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 10
         assert "Traceback" not in sidecar.log()
 
     def test_a_run_is_told_and_waited_for(self, sidecar: SidecarProcess) -> None:
@@ -105,6 +108,37 @@ class TestStop:
         children = psutil.Process(sidecar.process.pid).children()
 
         assert [child.status() for child in children] == []
+
+
+class TestTheCommand:
+    """`registry-gc sidecar` as the chart calls it."""
+
+    def run(self, config: Path, **variables: str) -> tuple[int, str]:
+        environment = {**clean_environment(), "PYTHONPATH": str(SCRIPTS), **variables}
+        done = run(
+            sys.executable, "-m", "registry_gc", "sidecar", config, env=environment, check=False
+        )
+        return done.returncode, done.stderr
+
+    def test_a_wrong_value_is_a_sentence(self, config: Path) -> None:
+        code, said = self.run(config, GC_PERIOD="daily")
+
+        assert code == 2
+        assert said.splitlines() == [
+            "GC_PERIOD: 'daily' is not a duration",
+            "  why:  a duration is a number and a unit",
+            "  next: write it like 90s, 15m, 1h or 7d",
+        ]
+
+    def test_a_port_that_is_taken_is_a_sentence(
+        self, config: Path, sidecar: SidecarProcess
+    ) -> None:
+        """Seen to fail: let the OSError out."""
+        code, said = self.run(config, GC_PORT=str(sidecar.port))
+
+        assert code == 2
+        assert f"the sidecar cannot listen on port {sidecar.port}\n  why:  Address already" in said
+        assert "Traceback" not in said
 
 
 class TestTheChild:

@@ -18,7 +18,7 @@ import images
 import kind_cluster
 import node_image
 import programs
-from shell import CACHE, StepError, say
+from shell import CACHE, StepError, alone, say
 from steps import Step, run_steps, table
 from versions import REGISTRY_IMAGE, STOCK_NODE_IMAGE
 
@@ -30,7 +30,8 @@ def up() -> None:
         say(f"starting the cluster {kind_cluster.NAME}: two nodes")
         stock = _uses_stock_nodes()
         steps = [Step("kind", lambda: programs.program("kind"))] if stock else node_image.steps()
-        seconds = run_steps(steps)
+        with alone("node-image"):  # what another checkout makes meanwhile is done when we begin
+            seconds = run_steps(steps)
         began = time.monotonic()
         kind_cluster.up(stock=stock)
         seconds["kind create cluster"] = time.monotonic() - began
@@ -64,12 +65,21 @@ def build_images() -> None:
 
 def down() -> None:
     """Remove the cluster, and end the engine if it was started here."""
+    if engine.ended_by_itself() and not engine.answers():
+        say("the engine that was started here is gone: starting it once more, to remove all of it")
+        engine.ensure()
     if not engine.answers():
         say("no engine answers, so no cluster is up")
         return
     if kind_cluster.nodes(stopped=True):
-        kind_cluster.delete()
-        say(f"removed the cluster {kind_cluster.NAME}")
+        if kind_cluster.is_ours():
+            kind_cluster.delete()
+            say(f"removed the cluster {kind_cluster.NAME}")
+        else:
+            say(
+                f"the cluster {kind_cluster.NAME} was not made from this cache ({CACHE}), so it "
+                f"stays; to remove it: kind delete cluster --name {kind_cluster.NAME}"
+            )
     engine.stop()
 
 

@@ -8,11 +8,12 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import host
 import kind_cluster
 import programs
 from engine import build_environment
 from node_image import has_image
-from shell import CACHE, ROOT, StepError, alone, made, run, say, succeeds
+from shell import CACHE, ROOT, StepError, alone, key_of, made, run, say, succeeds
 from versions import (
     BASE_PACKAGES,
     DEBIAN,
@@ -22,7 +23,6 @@ from versions import (
 )
 
 REPOSITORY = "registry-gc"
-_PYTHON_BASE = "docker-registry-chart/python:latest"
 _PULL_TIMEOUT = 1200  # seconds
 # Neither needed to run: the asynchronous twin of the client, type stubs, tests.
 _UNUSED = ("kubernetes/aio", "kubernetes/e2e_test", "kubernetes/test", "bin")
@@ -161,16 +161,17 @@ def _is_source(path: Path) -> bool:
 def _packages() -> Path:
     """Return the locked packages for the image's Python, fetched with the host's pip."""
     lock = ROOT / "requirements.txt"
-    target = CACHE / "packages" / hashlib.sha256(lock.read_bytes()).hexdigest()[:12]
+    machine = _machine()
+    target = CACHE / "packages" / key_of(lock.read_text(), machine, *_UNUSED)
     if target.exists():
         return target
     unfinished = target.with_name(f".{target.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     run(
-        "python3", "-m", "pip", "install", "--quiet", "--require-hashes", "--only-binary", ":all:",
+        *programs.pip(), "install", "--quiet", "--require-hashes", "--only-binary", ":all:",
         "--implementation", "cp", "--python-version", "3.13", "--abi", "cp313", "--abi", "abi3",
-        "--abi", "none", "--platform", "manylinux_2_28_x86_64", "--platform",
-        "manylinux2014_x86_64", "--platform", "any", "--no-compile", "--target", unfinished,
+        "--abi", "none", "--platform", f"manylinux_2_28_{machine}", "--platform",
+        f"manylinux2014_{machine}", "--platform", "any", "--no-compile", "--target", unfinished,
         "-r", lock,
     )  # fmt: skip
     for unused in _UNUSED:
@@ -181,19 +182,28 @@ def _packages() -> Path:
     return target
 
 
+def _machine() -> str:
+    """Return the engine's machine as wheels name it; it may run elsewhere (Docker Desktop)."""
+    told = run("docker", "version", "--format", "{{.Server.Arch}}").strip()
+    return {"amd64": "x86_64", "arm64": "aarch64"}.get(told, told)
+
+
 def _debian_python() -> str:
     """Return a base with Python alone, made from Debian's packages."""
-    if not has_image(_PYTHON_BASE):
+    root = _root("python", PYTHON_PACKAGES)
+    base = f"docker-registry-chart/{root.stem}"
+    if not has_image(base):
         run("docker", "import", "--change", "ENV PATH=/usr/local/bin:/usr/bin:/bin",
-            _root(f"python-{DEBIAN}", PYTHON_PACKAGES),
-            _PYTHON_BASE)  # fmt: skip
-    return _PYTHON_BASE
+            root, base)  # fmt: skip
+    return base
 
 
 def _root(name: str, packages: tuple[str, ...]) -> Path:
     """Return a root file system with nothing but these packages and what they need."""
-    target = CACHE / f"{name}.tar"
+    key = key_of(DEBIAN, *packages, _MERGE_USR, _TRIM)
+    target = CACHE / f"{name}-{DEBIAN}-{key}.tar"
     if not target.exists():
+        host.need("mmdebstrap")
         with made(target) as unfinished:
             run(
                 "mmdebstrap", "--variant=extract", "--format=tar",
@@ -204,7 +214,7 @@ def _root(name: str, packages: tuple[str, ...]) -> Path:
 
 
 def _make_registry() -> None:
-    base = _root(f"busybox-{DEBIAN}", BASE_PACKAGES)
+    base = _root("busybox", BASE_PACKAGES)
     with tempfile.TemporaryDirectory() as folder:
         context = Path(folder)
         shutil.copy(base, context / "base.tar")

@@ -5,6 +5,7 @@ import os
 import time
 from pathlib import Path
 
+import engine
 import node_image
 import programs
 from shell import CACHE, StepError, alone, run, say
@@ -36,9 +37,32 @@ def is_up() -> bool:
     """Say whether the cluster is there and its nodes are ready, whoever made it."""
     if not nodes():
         return False
+    if kubeconfig().exists() and _all_ready():
+        return True
+    # Another checkout may have made it, or made it anew since we last wrote our own.
     try:
-        if not kubeconfig().exists():
-            _write_kubeconfig()
+        _write_kubeconfig()
+    except StepError:
+        return False
+    return _all_ready()
+
+
+def is_ours() -> bool:
+    """Say whether this cluster was made from this cache, or in an engine that was started here."""
+    made_here = _mark().exists() and _mark().read_text() == _engine()
+    return made_here or engine.is_ours()
+
+
+def _mark() -> Path:
+    return folder() / "made-in-engine"
+
+
+def _engine() -> str:
+    return run("docker", "info", "--format", "{{.ID}}").strip()
+
+
+def _all_ready() -> bool:
+    try:
         ready = kubectl(
             "get", "nodes", "-o",
             "jsonpath={range .items[*]}{.status.conditions[?(@.type=='Ready')].status} {end}",
@@ -62,9 +86,16 @@ def up(*, stock: bool) -> None:
         if is_up():
             return
         if nodes(stopped=True):
+            if not is_ours():
+                raise StepError(
+                    f"there is a cluster {NAME} whose nodes are not ready, and it was not made "
+                    f"from this cache ({CACHE}): wait or mend it, or remove it with `kind delete "
+                    f"cluster --name {NAME}`, or choose another name with CLUSTER="
+                )
             say("the cluster is there, but its nodes are not ready: making it anew")
             delete()
         folder().mkdir(parents=True, exist_ok=True)
+        _mark().write_text(_engine())  # before it is there, so that half of one is ours too
         image = ["--image", STOCK_NODE_IMAGE] if stock else ["--image", node_image.image_name()]
         run(
             programs.program("kind"), "create", "cluster", "--name", NAME, "--config", "-",

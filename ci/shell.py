@@ -1,6 +1,7 @@
 """Calling programs, and telling people what goes on. All talk is on standard error."""
 
 import fcntl
+import hashlib
 import os
 import subprocess
 import sys
@@ -68,18 +69,30 @@ def alone(name: str) -> Iterator[None]:
     folder = CACHE / "locks"
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / name).open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say(f"  {name}: waiting for another that is at it")
+            fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
 @contextmanager
 def made(target: Path) -> Iterator[Path]:
-    """Give a path to write to, which becomes `target` only when all went well."""
+    """Give a path to write to, which becomes `target` only when all went well.
+
+    Under a lock (`alone`), so what lies at that path was left by one that was killed.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = target.with_name(f".{target.name}.{os.getpid()}.unfinished")
+    unfinished = target.with_name(f".{target.name}.unfinished")
+    unfinished.unlink(missing_ok=True)
     try:
         yield unfinished
         unfinished.replace(target)
     finally:
-        if unfinished.is_file():
-            unfinished.unlink()
+        unfinished.unlink(missing_ok=True)
+
+
+def key_of(*parts: str) -> str:
+    """Return a short name for what is made of these parts."""
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:8]

@@ -91,7 +91,7 @@ KUBERNETES_PROGRAMS = (
     "kube-proxy",
 )
 
-HOST_PACKAGES = ("docker.io", "iptables", "mmdebstrap", "gcc", "libc6-dev")
+HOST_PACKAGES = ("docker.io", "iptables", "iproute2", "mmdebstrap", "gcc", "libc6-dev")
 NODE_PACKAGES = (
     "bash",
     "ca-certificates",

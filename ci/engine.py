@@ -84,8 +84,10 @@ def stop() -> bool:
         return False
     say(f"ending the engine that was started here (process {process.pid})")
     _end(process)
-    succeeds("umount", _DATA)  # one that was killed leaves this folder mounted on itself
+    while succeeds("umount", _DATA):
+        pass  # each that was killed leaves this folder mounted on itself
     host.undo_network(_NETWORK_BEFORE)
+    _NETWORK_BEFORE.unlink(missing_ok=True)
     _STARTED.unlink()
     return True
 

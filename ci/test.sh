@@ -31,10 +31,11 @@ timed() {
     return "$status"
 }
 
+# Three at a time: they mostly wait for the cluster.
 cluster_and_e2e() {
     timed "cluster" python3 ci/cluster.py up || return
     timed "images" python3 ci/cluster.py images || return
-    timed "e2e" "$venv/bin/pytest" -q -n 2 --dist loadgroup "${marks[@]}" tests/e2e
+    timed "e2e" "$venv/bin/pytest" -q -n 3 --dist loadgroup "${marks[@]}" tests/e2e
 }
 
 printf '== the cluster, the images and the tests on it: in the background, shown at the end\n'

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 import pytest
 
 from support.client import Client, Manifest, Refused, image
-from support.cluster import PHASES, Release
+from support.cluster import Release
+from support.collector import PHASES
 from support.waiting import until
 
 IN_MEMORY = {"configData.storage.cache.blobdescriptor": "inmemory"}

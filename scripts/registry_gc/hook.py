@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -16,6 +16,8 @@ from registry_gc.errors import CollectorError, ConfigurationError, GuardError, S
 from registry_gc.release_pods import Pod, client, own_namespace, pods
 
 _PAUSE = 1.0  # seconds between two looks at a run that goes on
+_BUSY = 5.0  # seconds until a sidecar is asked again that collects with other options
+_LONGEST_PAUSE = 15.0  # seconds
 _PATIENCE = 120.0  # seconds without an answer from a sidecar that had answered
 
 Echo = Callable[[str], object]
@@ -80,17 +82,16 @@ def follow(settings: HookSettings, list_pods: ListPods, echo: Echo) -> int:
     for pod in _with_a_sidecar(settings, list_pods, deadline, echo):
         sidecar = _Sidecar(settings, pod, deadline)
         try:
-            status = _collected(sidecar, echo)
+            status = _collected_once(sidecar, stores, echo)
         except SidecarSilentError as error:
             replacement = [each for each in list_pods() if each.ready and each.name != pod.name]
             if not replacement:
                 raise
             echo(f"{error.what}; the pod was replaced, asking {replacement[0].name}")
-            status = _collected(_Sidecar(settings, replacement[0], deadline), echo)
-        store = str(status.get("store") or pod.name)
-        if store in stores:
+            status = _collected_once(_Sidecar(settings, replacement[0], deadline), stores, echo)
+        if status is None:
             continue
-        stores.add(store)
+        stores.add(str(status.get("store") or pod.name))
         echo(report.text(status["report"]))
         worst = max(worst, int(status["exitCode"]))
     return worst
@@ -178,7 +179,7 @@ class _Sidecar:
                 if time.monotonic() > min(until, self.deadline):
                     raise
                 time.sleep(pause)
-                pause = min(2 * pause, 15.0)
+                pause = min(2 * pause, _LONGEST_PAUSE)
 
     def _token(self) -> str:
         try:
@@ -189,6 +190,16 @@ class _Sidecar:
                 why=f"{self.settings.token_file}: {error.strerror}",
                 next_step="mount the release's Secret that ends in -gc there, as the chart does",
             ) from error
+
+
+def _collected_once(sidecar: _Sidecar, stores: Set[str], echo: Echo) -> Mapping[str, Any] | None:
+    """Have a sidecar's store collected; None if it is one of those that were already."""
+    if stores:
+        # Any replica knows its store's name: the first collection of the store gave it one.
+        _, status = sidecar.patiently("GET", "/status")
+        if status.get("store") in stores:
+            return None
+    return _collected(sidecar, echo)
 
 
 def _collected(sidecar: _Sidecar, echo: Echo) -> Mapping[str, Any]:
@@ -234,7 +245,8 @@ def _begun(sidecar: _Sidecar, echo: Echo) -> str:
         if not said:
             echo(f"{sidecar.pod.name}: {answer['error']}; waiting")
             said = True
-        time.sleep(min(float(wait or 5), 15.0))
+        left = max(0.0, sidecar.deadline - time.monotonic())
+        time.sleep(min(float(wait or _BUSY), _LONGEST_PAUSE, left))
 
 
 def _refused(sidecar: _Sidecar, code: int, answer: Mapping[str, Any]) -> CollectorError:

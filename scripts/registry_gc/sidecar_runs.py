@@ -85,7 +85,8 @@ class Runs:
                 )
                 return Answer(503, {"error": sentence, "retryAfter": max(1, round(seconds))})
             run = Run(new_run_id(), dry_run)
-            thread = threading.Thread(target=self._collect, args=(run,), name=run.name)
+            # A daemon, or the interpreter waits for it at its exit, however long that takes.
+            thread = threading.Thread(target=self._collect, args=(run,), name=run.name, daemon=True)
             try:
                 thread.start()
             except RuntimeError as error:
@@ -117,7 +118,7 @@ class Runs:
         return done.returncode == 0
 
     def stop(self, timeout: float) -> None:
-        """End the current run, which puts back what it took; wait for it."""
+        """End the current run, which puts back what it took; wait for it so many seconds."""
         with self._lock:
             self._stopping = True
             process, thread = self._process, self._thread
@@ -126,6 +127,13 @@ class Runs:
             process.send_signal(signal.SIGTERM)
         if thread is not None:
             thread.join(timeout)
+            if thread.is_alive():
+                # Not killed here: until the pod's end comes it goes on to put back what it took.
+                log.error(
+                    "the collection did not end within %.0f s; what it does not put back before "
+                    "it is killed, the next start does",
+                    timeout,
+                )
 
     @property
     def _progress(self) -> Path:

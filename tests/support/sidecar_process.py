@@ -29,7 +29,7 @@ sys.exit(serve(dataclasses.replace(settings, command=(sys.executable, sys.argv[2
 """
 
 # Acts as `collect|plan|recover CONFIG --output json`. It obeys the files in its folder: `hold` is
-# waited for to go, `ending` says how a collection ends.
+# waited for to go, `deaf` has it wait also after SIGTERM, `ending` says how a collection ends.
 _COLLECTOR = """
 import json, os, signal, sys, time
 from pathlib import Path
@@ -46,7 +46,7 @@ if verb == "recover":
     sys.exit(int((folder / "recovering").read_text()) if (folder / "recovering").exists() else 0)
 progress = Path(os.environ["GC_PROGRESS_FILE"])
 progress.write_text(json.dumps({"run": run, "phase": "settle", "since": "now"}))
-while (folder / "hold").exists() and not told:
+while (folder / "hold").exists() and (not told or (folder / "deaf").exists()):
     time.sleep(0.01)
 if told:
     (folder / "told").write_text(told[0])

@@ -103,6 +103,26 @@ class TestStop:
         assert f"run {name} ended with exit code 1" in sidecar.log()
         assert "Traceback" not in sidecar.log()
 
+    def test_a_run_that_does_not_end_is_not_waited_for_for_ever(
+        self, config: Path, tmp_path: Path
+    ) -> None:
+        """One of the period's, because an HTTP thread's own threads are daemons anyway.
+
+        Seen to fail: let the thread that waits for the child be no daemon.
+        """
+        folder = tmp_path / "sidecar"
+        folder.mkdir()
+        for name in ("hold", "deaf"):
+            (folder / name).touch()
+        variables = {"GC_STOP_TIMEOUT": "1s", "GC_PERIOD": "1s", "GC_START_DELAY": "0"}
+        with sidecar_process(config, folder, variables) as sidecar:
+            until(lambda: sidecar.calls("collect"), what="the period's run has begun")
+            child = psutil.Process(sidecar.calls("collect")[0]["pid"])
+
+            assert sidecar.terminate() == 0
+            assert child.is_running()  # so it was not that the child ended
+            assert "did not end within 1 s" in sidecar.log()
+
     def test_an_ended_run_leaves_no_zombie(self, sidecar: SidecarProcess) -> None:
         sidecar.ended(sidecar.collect()[1]["run"])
         children = psutil.Process(sidecar.process.pid).children()

@@ -159,7 +159,7 @@ class _Sidecar:
                 timeout=10,
                 retries=False,
             )
-            return answer.status, json.loads(answer.data or b"{}")
+            return answer.status, _object(answer.data)
         except (urllib3.exceptions.HTTPError, ValueError) as error:
             raise SidecarSilentError(
                 f"the sidecar of {self.pod.name} does not answer at {host}:{self.settings.port}",
@@ -182,14 +182,15 @@ class _Sidecar:
                 pause = min(2 * pause, _LONGEST_PAUSE)
 
     def _token(self) -> str:
+        path = self.settings.token_file
         try:
-            return self.settings.token_file.read_text(encoding="utf-8").strip()
+            token = path.read_bytes().strip()
         except OSError as error:
-            raise ConfigurationError(
-                "nothing was collected: the token for the sidecar cannot be read",
-                why=f"{self.settings.token_file}: {error.strerror}",
-                next_step="mount the release's Secret that ends in -gc there, as the chart does",
-            ) from error
+            raise _no_token("cannot be read", f"{path}: {error.strerror}") from error
+        # Here, because the error of the HTTP library quotes the header that it cannot send.
+        if not token or not all(32 <= byte < 127 for byte in token):
+            raise _no_token("is none", f"{path} is not one line of ASCII")
+        return token.decode("ascii")
 
 
 def _collected_once(sidecar: _Sidecar, stores: Set[str], echo: Echo) -> Mapping[str, Any] | None:
@@ -200,6 +201,22 @@ def _collected_once(sidecar: _Sidecar, stores: Set[str], echo: Echo) -> Mapping[
         if status.get("store") in stores:
             return None
     return _collected(sidecar, echo)
+
+
+def _object(content: bytes) -> dict[str, Any]:
+    """Return a JSON object, empty for no content. Raises ValueError for everything else."""
+    said = json.loads(content or b"{}")
+    if not isinstance(said, dict):
+        raise ValueError("what answers there is no sidecar")  # noqa: TRY004 - as json's own
+    return said
+
+
+def _no_token(what: str, why: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"nothing was collected: the token for the sidecar {what}",
+        why=why,
+        next_step="mount the release's Secret that ends in -gc there, as the chart does",
+    )
 
 
 def _collected(sidecar: _Sidecar, echo: Echo) -> Mapping[str, Any]:

@@ -234,7 +234,7 @@ def test_killed_between_the_link_and_the_unlink_of_a_put_back(
     ("number", "lasting"),
     [
         (errno.ENOSPC, False),
-        (errno.EIO, False),
+        pytest.param(errno.EIO, False, marks=pytest.mark.full),
         pytest.param(errno.ENOSPC, True, marks=pytest.mark.full),
         pytest.param(errno.EIO, True, marks=pytest.mark.full),
         pytest.param(errno.EACCES, True, marks=pytest.mark.full),

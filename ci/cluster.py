@@ -91,7 +91,7 @@ def _uses_stock_nodes() -> bool:
         "images can be pulled: using the stock node image"
         if stock
         else "images cannot be pulled: making the node image from Debian and Go modules, which "
-        f"takes about ten minutes once and is kept in {CACHE}"
+        f"takes up to twenty minutes once and is kept in {CACHE}"
     )
     return stock
 

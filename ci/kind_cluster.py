@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import engine
@@ -69,7 +70,17 @@ def _all_ready() -> bool:
         ).split()  # fmt: skip
     except StepError:
         return False
-    return len(ready) == len(nodes()) and set(ready) == {"True"}
+    return len(ready) == len(nodes()) and set(ready) == {"True"} and _never_stopped()
+
+
+def _never_stopped() -> bool:
+    """Say whether the nodes run since they were made: a start of the engine loses their routes."""
+    told = run("docker", "inspect", "--format", "{{.Created}} {{.State.StartedAt}}", *nodes())
+    for line in told.splitlines():
+        made, started = (datetime.fromisoformat(each[:19]) for each in line.split())
+        if started - made > timedelta(minutes=1):
+            return False
+    return True
 
 
 def nodes(*, stopped: bool = False) -> list[str]:

@@ -78,7 +78,7 @@ def _never_stopped() -> bool:
     told = run("docker", "inspect", "--format", "{{.Created}} {{.State.StartedAt}}", *nodes())
     for line in told.splitlines():
         made, started = (datetime.fromisoformat(each[:19]) for each in line.split())
-        if started - made > timedelta(minutes=1):
+        if started - made > timedelta(seconds=15):
             return False
     return True
 

@@ -20,7 +20,10 @@ def start_registry(tmp_path: Path) -> Iterator[StartRegistry]:
         def start(**options: object) -> RegistryProcess:
             nonlocal count
             count += 1
-            registry = RegistryProcess(tmp_path / f"registry-{count}", **options)  # type: ignore[arg-type]
+            registry = RegistryProcess(
+                tmp_path / f"registry-{count}",
+                **options,  # type: ignore[arg-type]  # each test names fields of RegistryProcess
+            )
             return stack.enter_context(registry)
 
         yield start

@@ -69,7 +69,12 @@ def start(settings: HookSettings, tmp_path: Path) -> Iterator[StartSidecar]:
     started: list[FakeSidecar] = []
 
     def one(address: str = "127.0.0.1", **more: object) -> FakeSidecar:
-        sidecar = FakeSidecar(tmp_path, settings.port, address, **more)  # type: ignore[arg-type]
+        sidecar = FakeSidecar(
+            tmp_path,
+            settings.port,
+            address,
+            **more,  # type: ignore[arg-type]  # each test names fields of FakeSidecar
+        )
         started.append(sidecar)
         sidecar.listen()
         return sidecar

@@ -188,7 +188,7 @@ class TestListing:
 
 class TestOnePod:
     def one(self, api: FakeKubernetes, **settings: object) -> Pod:
-        api.pods = [pod(**settings)]  # type: ignore[arg-type]
+        api.pods = [pod(**settings)]  # type: ignore[arg-type]  # pod()'s own names
         return listed()[0]
 
     def test_one_that_runs(self, api: FakeKubernetes) -> None:

@@ -91,6 +91,7 @@ _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EXDEV
 _NO_RENAMEAT2 = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
 _RENAME_NOREPLACE = 1
 _AT_FDCWD = -100
+_READING = os.O_RDONLY | os.O_NONBLOCK  # a pipe that lies there by mistake must not stop us
 
 
 class FileStore:
@@ -111,7 +112,10 @@ class FileStore:
             with os.scandir(self.absolute(path)) as entries:
                 for entry in entries:
                     # A symbolic link counts as what it leads to, as it does for the registry.
-                    (folders if entry.is_dir() else files).append(entry.name)
+                    if entry.is_dir():
+                        folders.append(entry.name)
+                    else:
+                        files.append(entry.name)
         except (FileNotFoundError, NotADirectoryError):
             pass
         except OSError as error:
@@ -130,16 +134,20 @@ class FileStore:
     def read(self, path: str, limit: int) -> tuple[bytes, Stat] | None:
         """Return at most `limit` bytes, and the file that they were read from."""
         try:
-            with open(self.absolute(path), "rb", buffering=0) as file:
-                stat = _stat(os.fstat(file.fileno()))
-                content = bytearray()
-                while len(content) < limit and (part := file.read(limit - len(content))):
-                    content += part
-                return bytes(content), stat
-        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            descriptor = os.open(self.absolute(path), _READING)
+        except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
             raise _failed("read", path, error) from error
+        try:
+            status = os.fstat(descriptor)
+            return _content(descriptor, status.st_size, limit), _stat(status)
+        except IsADirectoryError:
+            return None
+        except OSError as error:
+            raise _failed("read", path, error) from error
+        finally:
+            os.close(descriptor)
 
     def write(self, path: str, content: bytes) -> None:
         """Write a file whole or not at all."""
@@ -156,6 +164,15 @@ class FileStore:
                 with contextlib.suppress(OSError):
                     os.unlink(temporary)
                 raise
+
+    def touch(self, path: str) -> bool:
+        """Give a file the storage's time of now, which takes no room; False if it is not there."""
+        with _failing("touch", path):
+            try:
+                os.utime(self.absolute(path))
+            except FileNotFoundError:
+                return False
+            return True
 
     def rename(self, source: str, target: str) -> bool:
         """Move a file or folder and make the target's folder; False if the source is gone."""
@@ -256,6 +273,18 @@ class FileStore:
         finally:
             with contextlib.suppress(OSError):
                 os.unlink(path)
+
+
+def _content(descriptor: int, size: int, limit: int) -> bytes:
+    """Return at most `limit` bytes of what is open; `size` is what it should have."""
+    # One byte more than there should be: an answer that is shorter than asked for is the end.
+    content = os.read(descriptor, min(limit, size + 1))
+    while len(content) != size and len(content) < limit:
+        part = os.read(descriptor, limit - len(content))
+        if not part:
+            break
+        content += part
+    return content
 
 
 def _stat(status: os.stat_result) -> Stat:

@@ -2,6 +2,7 @@
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 from registry_gc.layout import (
     Digest,
@@ -9,6 +10,7 @@ from registry_gc.layout import (
     Kind,
     digest_of,
     digest_text,
+    digests_of,
     entry_in,
     folder_of,
     parse_digest,
@@ -111,3 +113,27 @@ def test_what_people_call_it() -> None:
     assert str(Entry(Kind.BLOB, digest=digest)) == f"sha256:{HEX}"
     assert str(Entry(Kind.REVISION_LINK, "a/b", digest)) == f"a/b@sha256:{HEX}"
     assert str(Entry(Kind.TAG, "a/b", tag="v1")) == "a/b:v1"
+
+
+@given(found=st.lists(digests()))
+def test_many_names_at_once_are_each_by_itself(found: list[Digest]) -> None:
+    """Seen to fail: do not look at the names' lengths."""
+    names = [split_digest(digest)[1] for digest in found]
+
+    assert digests_of("sha256", [name for name in names if len(name) == 64]) == [
+        digest for digest in found if len(digest) == 32
+    ]
+    if any(len(name) != 64 for name in names):
+        assert digests_of("sha256", names) is None
+
+
+@pytest.mark.parametrize(
+    "names",
+    [[HEX, "x" * 64], [HEX, HEX.upper()], [HEX, ""], [HEX[:-1], f"{HEX}0"], [f"{HEX[:-2]}  ", HEX],
+     [f"{HEX[:-1]}\u0660"], [f"{HEX[:-1]}\udcff"]],
+    ids=range(7),
+)  # fmt: skip
+def test_one_name_that_is_no_digest_among_many(names: list[str]) -> None:
+    """Then each has to be looked at by itself. Seen to fail: do not compare with the raw bytes."""
+    assert digests_of("sha256", names) is None
+    assert digests_of("sha512", [HEX * 2]) is None

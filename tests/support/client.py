@@ -9,7 +9,7 @@ import http.client
 import json
 import random
 import select
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlencode, urlsplit
 
@@ -18,15 +18,12 @@ OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 OCI_CONFIG = "application/vnd.oci.image.config.v1+json"
 OCI_LAYER = "application/vnd.oci.image.layer.v1.tar"
 OCI_EMPTY = "application/vnd.oci.empty.v1+json"
+DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
+DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
+DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 
-_ACCEPT = ", ".join(
-    (
-        OCI_MANIFEST,
-        OCI_INDEX,
-        "application/vnd.docker.distribution.manifest.v2+json",
-        "application/vnd.docker.distribution.manifest.list.v2+json",
-    )
-)
+_ACCEPT = ", ".join((OCI_MANIFEST, OCI_INDEX, DOCKER_MANIFEST, DOCKER_LIST))
 
 
 class Refused(Exception):  # noqa: N818 - an answer, and an expected one beside a collection
@@ -35,6 +32,17 @@ class Refused(Exception):  # noqa: N818 - an answer, and an expected one beside 
     def __init__(self, request: str, status: int, body: str) -> None:
         super().__init__(f"{request}: {status} {body[:300]}")
         self.status = status
+        self._method = request.partition(" ")[0]
+        self._body = body
+
+    @property
+    def kind(self) -> str:
+        """Return what several of them have in common: `PUT 400 MANIFEST_BLOB_UNKNOWN`."""
+        try:
+            code = json.loads(self._body)["errors"][0]["code"]
+        except (ValueError, LookupError, TypeError):
+            code = ""
+        return f"{self._method} {self.status} {code}".strip()
 
 
 def digest_of(content: bytes) -> str:
@@ -97,8 +105,13 @@ def image(
     note: str = "",
     subject: Manifest | None = None,
     config: bytes = b"",
+    docker: bool = False,
 ) -> Manifest:
-    """Return the image of a seed; another `note` makes another manifest with the same blobs."""
+    """Return the image of a seed; another `note` makes another manifest with the same blobs.
+
+    With `docker` its types are Docker's (schema 2).
+    """
+    media_type = DOCKER_MANIFEST if docker else OCI_MANIFEST
     contents = (
         tuple(layer(f"{seed}/{number}") for number in range(layers))
         if isinstance(layers, int)
@@ -109,22 +122,23 @@ def image(
     )
     document: dict[str, object] = {
         "schemaVersion": 2,
-        "mediaType": OCI_MANIFEST,
-        "config": _descriptor(config, OCI_CONFIG),
-        "layers": [_descriptor(content, OCI_LAYER) for content in contents],
+        "mediaType": media_type,
+        "config": _descriptor(config, DOCKER_CONFIG if docker else OCI_CONFIG),
+        "layers": [_descriptor(each, DOCKER_LAYER if docker else OCI_LAYER) for each in contents],
     }
     if note:
         document["annotations"] = {"note": note}
     if subject:
         document["subject"] = _descriptor(subject.content, subject.media_type)
-    return Manifest(json.dumps(document).encode(), OCI_MANIFEST, (config, *contents))
+    return Manifest(json.dumps(document).encode(), media_type, (config, *contents))
 
 
-def index(children: Sequence[Manifest], *, note: str = "") -> Manifest:
-    """Return an index of these manifests, which are pushed with it."""
+def index(children: Sequence[Manifest], *, note: str = "", docker: bool = False) -> Manifest:
+    """Return an index of these manifests, which are pushed with it; with `docker` a list."""
+    media_type = DOCKER_LIST if docker else OCI_INDEX
     document: dict[str, object] = {
         "schemaVersion": 2,
-        "mediaType": OCI_INDEX,
+        "mediaType": media_type,
         "manifests": [
             {
                 **_descriptor(child.content, child.media_type),
@@ -135,7 +149,7 @@ def index(children: Sequence[Manifest], *, note: str = "") -> Manifest:
     }
     if note:
         document["annotations"] = {"note": note}
-    return Manifest(json.dumps(document).encode(), OCI_INDEX, children=tuple(children))
+    return Manifest(json.dumps(document).encode(), media_type, children=tuple(children))
 
 
 def referrer(subject: Manifest, seed: object) -> Manifest:
@@ -163,11 +177,15 @@ def fallback_tag(subject: str) -> str:
 
 @dataclass(slots=True)
 class Client:
-    """Talks to one registry. `pace` is called between the requests of a push: a slow client."""
+    """Talks to one registry. `pace` is called between the requests of a push: a slow client.
+
+    With `pieces` above 1 it also sends each upload's body in so many pieces, and paces those.
+    """
 
     url: str
     timeout: float = 30
     pace: Callable[[], None] = lambda: None
+    pieces: int = 1
     _connection: http.client.HTTPConnection | None = field(default=None, repr=False)
 
     def push(
@@ -220,9 +238,9 @@ class Client:
             headers={"Content-Type": manifest.media_type},
         )
 
-    def push_referrer(self, repository: str, artifact: Manifest, subject: str) -> Pushed:
-        """Push an untagged artifact and name it in its subject's fallback tag."""
-        done = self.push(repository, artifact)
+    def push_referrer(self, repository: str, artifact: Manifest, subject: str) -> Manifest:
+        """Push an untagged artifact and name it in its subject's fallback tag; return that."""
+        self.push(repository, artifact)
         tag = fallback_tag(subject)
         found = self.request("GET", f"/v2/{repository}/manifests/{tag}")
         known = json.loads(found.body)["manifests"] if found.status == 200 else []
@@ -231,8 +249,9 @@ class Client:
             "mediaType": OCI_INDEX,
             "manifests": [*known, _descriptor(artifact.content, artifact.media_type)],
         }
-        self.put_manifest(repository, Manifest(json.dumps(document).encode(), OCI_INDEX), tag)
-        return done
+        named = Manifest(json.dumps(document).encode(), OCI_INDEX)
+        self.put_manifest(repository, named, tag)
+        return named
 
     def has_blob(self, repository: str, digest: str) -> bool:
         """Ask for a blob as a push does; anything but yes and no is refused."""
@@ -247,22 +266,22 @@ class Client:
         size = max(1, -(-len(content) // chunks))
         parts = [content[at : at + size] for at in range(0, len(content), size)] or [b""]
         for part in parts if chunks > 1 else ():
-            answer = self._expect(
-                "PATCH",
-                location,
-                202,
-                body=part,
-                headers={"Content-Type": "application/octet-stream"},
-            )
+            answer = self._send("PATCH", location, 202, part)
             location = answer.headers["location"]
             self.pace()
-        self._expect(
-            "PUT",
-            _with_query(location, digest=digest or digest_of(content)),
-            201,
-            body=b"" if chunks > 1 else content,
-            headers={"Content-Type": "application/octet-stream"},
-        )
+        location = _with_query(location, digest=digest or digest_of(content))
+        self._send("PUT", location, 201, b"" if chunks > 1 else content)
+
+    def _send(self, method: str, location: str, status: int, content: bytes) -> Answer:
+        headers = {"Content-Type": "application/octet-stream", "Content-Length": str(len(content))}
+        body = content if self.pieces == 1 else self._trickle(content)
+        return self._expect(method, location, status, body=body, headers=headers)
+
+    def _trickle(self, content: bytes) -> Iterator[bytes]:
+        size = max(1, -(-len(content) // self.pieces))
+        for at in range(0, len(content), size):
+            yield content[at : at + size]
+            self.pace()
 
     def start_upload(self, repository: str) -> str:
         """Begin an upload and return its location."""
@@ -343,7 +362,7 @@ class Client:
         method: str,
         path: str,
         *,
-        body: bytes | None = None,
+        body: bytes | Iterable[bytes] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
         """Send one request over the kept connection. Raises Refused with status 0 if it breaks."""
@@ -388,7 +407,7 @@ class Client:
         path: str,
         status: int,
         *,
-        body: bytes | None = None,
+        body: bytes | Iterable[bytes] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
         answer = self.request(method, path, body=body, headers=headers)

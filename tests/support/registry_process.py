@@ -23,10 +23,11 @@ from support.waiting import until
 def registry_binary(version: str = "3.1.1") -> Path:
     """Return the registry's program, which is built on first use.
 
-    REGISTRY_BINARY (or REGISTRY_BINARY_2_8) names one that is there already.
+    REGISTRY_BINARY (or REGISTRY_BINARY_2_8, _3_0) names one that is there already.
     """
     name, variable = {
         "3.1.1": ("registry", "REGISTRY_BINARY"),
+        "3.0": ("registry-3.0", "REGISTRY_BINARY_3_0"),
         "2.8": ("registry-2.8", "REGISTRY_BINARY_2_8"),
     }[version]
     if given := os.environ.get(variable):
@@ -94,6 +95,11 @@ class RegistryProcess:
     def url(self) -> str:
         """Return where it listens."""
         return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def deletes_tags(self) -> bool:
+        """Whether its API deletes a tag without its manifest."""
+        return self.version != "2.8"
 
     @property
     def pid(self) -> int:

@@ -11,10 +11,11 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 marks=(-m "not full")
 [ "${1:-}" = "--full" ] && marks=()
 
-# For certificates of the tests; a minimal Debian lacks it.
-if ! command -v openssl >/dev/null; then
-    printf 'installing openssl with apt-get\n' >&2
-    apt-get update -q >&2 && apt-get install -y -q --no-install-recommends openssl >&2
+# For certificates and for a real Redis; a minimal Debian lacks both. Not redis-server, whose package
+# would start one: the same program is in redis-tools by another name.
+if ! command -v openssl redis-check-rdb >/dev/null; then
+    printf 'installing openssl and redis-tools with apt-get\n' >&2
+    apt-get update -q >&2 && apt-get install -y -q --no-install-recommends openssl redis-tools >&2
 fi
 venv=$(ci/venv.sh)
 work=$(mktemp -d)

@@ -10,7 +10,7 @@ Until the removal everything can be put back, and is when anything fails.
 """
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass, field
 from threading import Event
 from typing import Protocol
@@ -19,7 +19,7 @@ from registry_gc.errors import CollectorError, StoppedError, StorageError
 from registry_gc.healing import Healing
 from registry_gc.inventory import Upload, View
 from registry_gc.journal import Journal
-from registry_gc.layout import REGISTRY, Kind, path_of
+from registry_gc.layout import REGISTRY, Entry, Kind, path_of
 from registry_gc.manifests import Manifests
 from registry_gc.options import CollectOptions, Restart, nanoseconds
 from registry_gc.plan import Clock, Deletion, Plan, check_guards
@@ -34,8 +34,15 @@ class Memory(Protocol):
     def check(self, option: Restart) -> None:
         """Raise GuardError if they could not be made to forget."""
 
-    def forget(self, meanwhile: Callable[[float], None]) -> int:
-        """Make them forget what is gone, calling `meanwhile` to wait; return the restarts."""
+    def forget(self, entries: Set[Entry], meanwhile: Callable[[float], None]) -> int:
+        """Make them forget these, calling `meanwhile` to wait; return the restarts.
+
+        The first call is after the burial; a later one asks those that came since.
+        """
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether they share a memory, into which each can write at any time."""
 
 
 @dataclass(slots=True)
@@ -171,9 +178,15 @@ class Collection:
         if not journal.taken:
             return
         self.enter("forget")
-        outcome.restarts = self.memory.forget(healing.while_waiting)
+        outcome.restarts = self.memory.forget(journal.taken.keys(), healing.while_waiting)
         self.enter("confirm")
         healing.go_on_for(self.options.settle_period.total_seconds())
+        while restarts := self.memory.forget(journal.taken.keys(), healing.while_waiting):
+            outcome.restarts += restarts
+            healing.go_on_for(self.options.settle_period.total_seconds())
+        if self.memory.is_shared:
+            # What was told by an entry that was written between the burial and just now.
+            healing.go_on_for(0)
         self._check_stop()
 
     def _take(self, deletions: list[Deletion], journal: Journal, outcome: Outcome) -> None:

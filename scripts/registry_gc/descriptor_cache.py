@@ -1,21 +1,24 @@
-"""What must happen so that the registry forgets what was deleted.
+"""What must happen so that every registry of a store forgets what was deleted.
 
-A registry with its descriptor cache in memory answers from it until its process ends, even for
-what is gone: a push is then told that its layers exist, and up to v3.1.1 a manifest is accepted
-and never written (reference: distribution issues 3743, 4269). Without a cache nothing is to do.
+A registry with a descriptor cache answers from it even for what is gone: a push is then told that
+its layers exist, and up to v3.1.1 a manifest is accepted and never written (reference: distribution
+issues 3743, 4269). One in memory goes with the process, one in Redis key by key. Without a cache
+nothing is to do.
 """
 
 import math
 import re
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from registry_gc import registry_config
 from registry_gc.errors import GuardError, StoppedError
+from registry_gc.layout import Entry
 from registry_gc.options import Restart
 from registry_gc.registry_config import RegistryConfig
+from registry_gc.replicas import Replicas
 from registry_gc.restart import RegistryProcess, find_registries, restart
 
 _CLOCK_ERROR = 2.0  # seconds; a process's start is only known to the second of the boot
@@ -23,29 +26,41 @@ _CLOCK_ERROR = 2.0  # seconds; a process's start is only known to the second of 
 
 @dataclass(slots=True)
 class Memory:
-    """Whether the registries that serve a configuration keep descriptors in memory.
+    """Whether the registries of a store keep descriptors in memory or in Redis.
 
-    `registries` are those of the start of the run, `edited` is the configuration's mtime then.
+    `registries` are those that serve this configuration here, at the start of the run; `edited` is
+    the configuration's mtime then. `replicas` are those of other pods, None for who asks only
+    about this one; `is_first` says that registries of before, which nobody knows, may still serve.
     """
 
     config: RegistryConfig
     config_path: Path
     registries: list[RegistryProcess] = field(default_factory=list)
     edited: float = 0.0
+    replicas: Replicas | None = None
+    is_first: bool = False
+    _has_restarted: bool = False
 
     @classmethod
-    def of(cls, config: RegistryConfig, config_path: Path) -> "Memory":
+    def of(
+        cls,
+        config: RegistryConfig,
+        config_path: Path,
+        replicas: Replicas | None = None,
+        *,
+        is_first: bool = False,
+    ) -> "Memory":
         """Look at the processes that run now, each of which has variables of its own."""
         registries = find_registries(config_path)
         caches = {registry_config.load(config_path, each.environment).cache for each in registries}
         for cache in ("inmemory", "redis"):  # of several, the one that takes the most care
             if cache in caches:
                 config = replace(config, cache=cache)
-        return cls(config, config_path, registries, _edited(config_path))
+        return cls(config, config_path, registries, _edited(config_path), replicas, is_first)
 
     @property
     def in_memory(self) -> bool:
-        """Whether some registry may answer from memory.
+        """Whether some registry here may answer from memory.
 
         A process has what it read at its start. What an edited file said then is not known, so
         it counts as in memory.
@@ -54,15 +69,25 @@ class Memory:
             self.edited > registry.started + _CLOCK_ERROR for registry in self.registries
         )
 
+    @property
+    def anywhere_in_memory(self) -> bool:
+        """Whether some registry of the store may, here or in another pod. Raises StorageError."""
+        return self.in_memory or (self.replicas is not None and self.replicas.in_memory)
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether registries share a cache, into which each can write at any time."""
+        return self.config.cache == "redis"
+
     def check(self, option: Restart) -> None:
-        """Raise GuardError if a collection could not make the registry forget."""
-        if self.config.cache == "redis":
-            raise GuardError(
-                "nothing was deleted: the registry keeps its descriptor cache in Redis",
-                why="this version cannot remove entries there: pushes would rest on what is gone",
-                next_step="remove `storage.cache` from the registry's configuration",
-            )
-        if not self.in_memory:
+        """Raise GuardError if a collection could not make the registries forget."""
+        if self.is_shared:
+            from registry_gc import redis_cache  # here, because the sidecar's process is small
+
+            redis_cache.check(self.config.redis)
+        if self.replicas and (self.is_first or self.anywhere_in_memory):
+            self.replicas.check_all_known()
+        if not self.anywhere_in_memory:
             return
         if option != "always":
             raise GuardError(
@@ -72,6 +97,10 @@ class Memory:
                 "always; or remove `storage.cache` from its configuration; or stop it and add "
                 "--offline",
             )
+        if self.replicas:
+            self.replicas.check()
+        if not self.in_memory:
+            return
         if not self.registries:
             raise GuardError(
                 "nothing was deleted: no process serves this configuration",
@@ -83,11 +112,12 @@ class Memory:
         if not self.config.drain_timeout:
             self._check_writes()
 
-    def forget(self, meanwhile: Callable[[float], None]) -> int:
-        """Restart every registry that runs now, one after another; return how many.
+    def forget(self, entries: Set[Entry], meanwhile: Callable[[float], None]) -> int:
+        """Have every registry start anew that may remember these, one after another; return how
+        many did. The first call is after the burial; later ones ask only who came meanwhile.
 
-        Raises RegistryDownError. Order proves it, no clock: nothing that runs at this call, which
-        is after the burial, runs when it returns.
+        Raises RegistryDownError and GuardError. Order proves it, no clock: nothing that runs at
+        this call, which is after the burial, runs when it returns.
         """
         if _edited(self.config_path) != self.edited:
             raise StoppedError(
@@ -96,6 +126,23 @@ class Memory:
                 "memory is not known",
                 next_step="nothing; the next run starts anew",
             )
+        if self.is_shared:
+            from registry_gc import redis_cache
+
+            redis_cache.forget(self.config.redis, entries)
+        count = self._restart_here(meanwhile)
+        if self.replicas:
+            if self.is_first or self.anywhere_in_memory:
+                self.replicas.check_all_known()
+            count += self.replicas.forget(meanwhile)
+        return count
+
+    def _restart_here(self, meanwhile: Callable[[float], None]) -> int:
+        if self._has_restarted:
+            return 0
+        self._has_restarted = True
+        if self.replicas:
+            self.replicas.mark_buried()
         if not self.in_memory:
             return 0
         before = find_registries(self.config_path)

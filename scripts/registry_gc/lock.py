@@ -13,6 +13,7 @@ import fcntl
 import json
 import os
 import socket
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -23,6 +24,7 @@ from registry_gc.storage import FileStore, NoSpaceError
 
 _HOLDER = f"{STATE}/holder.json"
 _LOCK = f"{STATE}/lock"
+_PATIENCE = 0.5  # seconds
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 _NO_LOCKS = (errno.EBADF, errno.EOPNOTSUPP, errno.EINVAL)
 
@@ -42,6 +44,24 @@ def held(store: FileStore, run: str) -> Iterator[None]:
             store.remove(_HOLDER)
 
 
+def run_that_holds(store: FileStore) -> str:
+    """Return the run that holds the store's lock now, empty if none does. Raises StorageError."""
+    remote = is_remote(store.root)
+    if store.stat("docker") is None or (remote and store.stat(_LOCK) is None):
+        return ""
+    with contextlib.ExitStack() as locks:
+        path = store.absolute(_LOCK if remote else "docker")
+        descriptor = _opened(locks, path, os.O_RDONLY)
+        try:
+            # Shared, so that those who only ask do not meet each other.
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return holder(store).get("run", "")
+        except OSError:
+            return ""  # a file system without locks, which a collection refuses
+    return ""
+
+
 def holder(store: FileStore) -> dict[str, str]:
     """Return who holds the lock, as far as it could write that down: host, pid, run, since."""
     try:
@@ -56,15 +76,21 @@ def holder(store: FileStore) -> dict[str, str]:
 
 def _flock(store: FileStore, descriptor: int) -> bool:
     """Lock what is open; False if this kind of file cannot be locked there."""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise _locked(holder(store)) from None
-    except OSError as error:
-        if error.errno in _NO_LOCKS:
-            return False
-        raise _failed(error) from error
-    return True
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            # Who only asks (`run_that_holds`) holds it for an instant.
+            if time.monotonic() > deadline:
+                raise _locked(holder(store)) from None
+            time.sleep(_PATIENCE / 10)
+        except OSError as error:
+            if error.errno in _NO_LOCKS:
+                return False
+            raise _failed(error) from error
+        else:
+            return True
 
 
 def _lock_file(locks: contextlib.ExitStack, store: FileStore, *, needed: bool) -> int | None:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from registry_gc.errors import StorageError
-from registry_gc.layout import STATE
+from registry_gc.layout import REGISTRY, STATE
 from registry_gc.storage import Store
 
 _LAST_REPORT = f"{STATE}/reports/last.json"
@@ -48,6 +48,19 @@ def read_last_report(store: Store) -> dict[str, Any] | None:
             next_step="collect again, which writes it anew",
         )
     return report
+
+
+def may_follow_another(store: Store) -> bool:
+    """Say whether this store may have been served by a registry that caches in memory.
+
+    Not where nobody has pushed yet, nor where the last collection found no such cache.
+    """
+    try:
+        if store.stat(f"{REGISTRY}/repositories") is None:
+            return False
+        return (read_last_report(store) or {}).get("inMemory") is not False
+    except StorageError:
+        return True
 
 
 def store_id(store: Store) -> str:

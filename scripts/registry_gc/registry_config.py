@@ -14,6 +14,7 @@ from typing import Literal
 
 from registry_gc.errors import ConfigurationError
 from registry_gc.registry_config_environment import VariableError, overwrite, service_of
+from registry_gc.registry_config_redis import RedisOptions, old_redis_options, redis_options
 from registry_gc.registry_config_scalars import duration, sprint
 from registry_gc.registry_config_types import (
     CONFIGURATION,
@@ -44,6 +45,7 @@ class RegistryConfig:
     root: str
     parameters: Mapping[str, object]
     cache: Cache
+    redis: RedisOptions | None
     read_only: bool
     delete_enabled: bool
     proxy: bool
@@ -87,11 +89,13 @@ def effective(text: str, environment: Mapping[str, str]) -> RegistryConfig:
     _check_options(storage, _map(configuration.get("Tags")))
     root = _root(parameters, notes) if driver == "filesystem" else ""
     _check_purging(storage)
+    cache = _cache(storage, notes)
     return RegistryConfig(
         driver=driver,
         root=root,
         parameters=parameters,
-        cache=_cache(storage, configuration, text, environment, notes),
+        cache=cache,
+        redis=_redis(configuration, text, environment, notes) if cache == "redis" else None,
         read_only=_read_only(storage),
         delete_enabled=_map(storage.get("delete")).get("enabled") is True,
         proxy=bool(_map(configuration.get("Proxy")).get("RemoteURL")),
@@ -247,13 +251,7 @@ def _check_options(storage: Mapping[str, object], tags: Mapping[str, object]) ->
         raise _refused("storage.tag.concurrencylimit is not a number from 0 on", "write a number")
 
 
-def _cache(
-    storage: Mapping[str, object],
-    configuration: Mapping[str, object],
-    text: str,
-    environment: Mapping[str, str],
-    notes: list[str],
-) -> Cache:
+def _cache(storage: Mapping[str, object], notes: list[str]) -> Cache:
     """Return where blob descriptors are cached; `layerinfo` is the old name of `blobdescriptor`."""
     if "cache" not in storage:
         return "none"
@@ -265,7 +263,6 @@ def _cache(
             raise _refused("storage.cache.blobdescriptorsize is not a number", "write a number")
         return "inmemory"
     if kind == "redis":
-        _check_redis(configuration, text, environment, notes)
         return "redis"
     if kind != "":
         notes.append(
@@ -274,21 +271,23 @@ def _cache(
     return "none"
 
 
-def _check_redis(
+def _redis(
     configuration: Mapping[str, object],
     text: str,
     environment: Mapping[str, str],
     notes: list[str],
-) -> None:
-    if _map(_map(configuration.get("Redis")).get("Options")).get("Addrs"):
-        return
+) -> RedisOptions:
+    """Return the Redis that a cache is kept in."""
+    if found := redis_options(_map(configuration.get("Redis"))):
+        return found
     # Registry 2.8 has one address in `redis.addr`, which registry 3 does not know.
-    old = _map(_map(decode(parse(text), PARAMETERS)).get("redis")).get("addr")
-    if not old and not environment.get("REGISTRY_REDIS_ADDR"):
-        raise _refused(
-            "storage.cache wants Redis, and no address of one is given", "set redis.addrs"
+    section = _map(_map(decode(parse(text), PARAMETERS)).get("redis"))
+    if found := old_redis_options(section, environment):
+        notes.append(
+            "redis.addr is the form of registry 2.8: registry 3 does not start without addrs"
         )
-    notes.append("redis.addr is the form of registry 2.8: registry 3 does not start without addrs")
+        return found
+    raise _refused("storage.cache wants Redis, and no address of one is given", "set redis.addrs")
 
 
 def _net(net: str) -> str:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psutil
 
@@ -19,6 +20,7 @@ from registry_gc.registry_config import RegistryConfig, load
 
 _PAUSE = 0.2  # seconds between two looks
 _ANSWER_TIMEOUT = 5.0  # seconds for one answer
+_EVERYWHERE = ("", "0.0.0.0", "::")  # noqa: S104 - what a registry listens on, not we
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,20 +121,48 @@ def answers(config: RegistryConfig) -> bool:
         return False
 
 
+def url_of(config: RegistryConfig, host: str) -> str:
+    """Return where other pods reach the registry of this one; empty for a socket in the pod."""
+    if config.net == "unix":
+        return ""
+    listens_on, _, port = config.address.rpartition(":")
+    if listens_on.strip("[]") not in _EVERYWHERE:
+        host = listens_on.strip("[]")
+    host = f"[{host}]" if ":" in host else host
+    scheme = "https" if config.tls else "http"
+    return f"{scheme}://{host}:{port}{config.prefix.rstrip('/')}/v2/"
+
+
+def is_registry_at(url: str) -> bool:
+    """Say whether a registry, and not whoever has its address now, answers there."""
+    parts = urlsplit(url)
+    try:
+        if not parts.hostname or not parts.port:
+            return False
+        connection = _connection(parts.hostname, parts.port, tls=parts.scheme == "https")
+        try:
+            connection.request("GET", parts.path)
+            return connection.getresponse().getheader("Docker-Distribution-Api-Version") is not None
+        finally:
+            connection.close()
+    except (OSError, ValueError, http.client.HTTPException):
+        return False
+
+
 def _connect(config: RegistryConfig) -> http.client.HTTPConnection:
     if config.net == "unix":
         return _UnixConnection(config.address)
     host, _, port = config.address.rpartition(":")
     host = host.strip("[]")
-    if host in ("", "0.0.0.0", "::"):  # noqa: S104 - it listens everywhere, so also here
-        host = "localhost"
-    if config.tls:
+    return _connection("localhost" if host in _EVERYWHERE else host, int(port), tls=config.tls)
+
+
+def _connection(host: str, port: int, *, tls: bool) -> http.client.HTTPConnection:
+    if tls:
         # Only whether it answers: nothing secret is sent and nothing that it says is used.
         context = ssl._create_unverified_context()  # noqa: S323, SLF001
-        return http.client.HTTPSConnection(
-            host, int(port), timeout=_ANSWER_TIMEOUT, context=context
-        )
-    return http.client.HTTPConnection(host, int(port), timeout=_ANSWER_TIMEOUT)
+        return http.client.HTTPSConnection(host, port, timeout=_ANSWER_TIMEOUT, context=context)
+    return http.client.HTTPConnection(host, port, timeout=_ANSWER_TIMEOUT)
 
 
 class _UnixConnection(http.client.HTTPConnection):
@@ -164,7 +194,7 @@ def restart(
     if is_alive(registry):
         others = {each.identity for each in find_registries(config_path)} - {registry.identity}
     # Otherwise it ended by itself, and what runs now may be what came after it.
-    _terminate(registry)
+    end(registry)
     deadline = time.monotonic() + config.drain_timeout + 60
     while is_alive(registry):
         if time.monotonic() > deadline:
@@ -183,7 +213,8 @@ def restart(
         meanwhile(_PAUSE)
 
 
-def _terminate(registry: RegistryProcess) -> None:
+def end(registry: RegistryProcess) -> None:
+    """Tell a registry to end; one that has ended is fine. Raises RegistryDownError."""
     try:
         process = psutil.Process(registry.pid)
         if _identity(process) == registry.identity:

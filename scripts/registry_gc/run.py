@@ -13,15 +13,22 @@ from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event
 
-from registry_gc import lock, records, report
+from registry_gc import lock, records, replicas, report
 from registry_gc.collect import Collection, recover
 from registry_gc.descriptor_cache import Memory
-from registry_gc.errors import CollectorError, ConfigurationError, GuardError, StorageError
+from registry_gc.errors import (
+    CollectorError,
+    ConfigurationError,
+    GuardError,
+    StoppedError,
+    StorageError,
+)
 from registry_gc.journal import Journal
 from registry_gc.layout import REGISTRY, STATE
 from registry_gc.mounts import least_settle_period
 from registry_gc.options import CollectOptions
 from registry_gc.registry_config import RegistryConfig
+from registry_gc.replicas import Replicas
 from registry_gc.report import Report
 from registry_gc.restart import configuration_in_use, find_registries
 from registry_gc.storage import FileStore, NoSpaceError
@@ -109,24 +116,38 @@ class Run:
         return report.of_plan(self.run_id, plan, self._seconds()), int(bool(plan.problems))
 
     def _collect(self, config: RegistryConfig, store: FileStore) -> tuple[Report, int]:
-        memory = Memory.of(config, self.config_path)
-        options = self._patient(store)
-        collection = Collection(store, options, memory, self.stop, self._enter)
+        others = self._replicas(store, config.drain_timeout)
+        is_first = records.may_follow_another(store)
+        memory = Memory.of(config, self.config_path, others, is_first=is_first)
+        try:
+            done, code = self._collected(store, memory)
+            in_memory = memory.in_memory or others.in_memory
+        except StoppedError:
+            raise  # the next run makes up for it, so it is none to count from
+        except CollectorError as error:
+            done, code = self._failed(error)
+            in_memory = is_first or memory.in_memory
+        finally:
+            with contextlib.suppress(StorageError):
+                others.end()
+        with contextlib.suppress(StorageError, NoSpaceError):
+            records.name_store(store)
+            records.write_last_report(store, {**done, "exitCode": code, "inMemory": in_memory})
+        return done, code
+
+    def _replicas(self, store: FileStore, drain_timeout: float = 0.0) -> Replicas:
+        return Replicas.of(store, self.run_id, self.environment, drain_timeout)
+
+    def _collected(self, store: FileStore, memory: Memory) -> tuple[Report, int]:
+        collection = Collection(store, self._patient(store), memory, self.stop, self._enter)
         if self.options.offline:
-            self._check_offline()
+            self._check_offline(store)
             outcome = collection.run_offline()
         else:
             self._check_devices(store)
             outcome = collection.run()
-        done = report.of_outcome(self.run_id, outcome, self._seconds())
-        code = int(bool(outcome.problems))
         self._enter("done")
-        with contextlib.suppress(StorageError, NoSpaceError):
-            records.name_store(store)
-            # `inMemory` is for the next sidecar: whether a registry of before may be dangerous.
-            stored = {**done, "exitCode": code, "inMemory": memory.in_memory}
-            records.write_last_report(store, stored)
-        return done, code
+        return report.of_outcome(self.run_id, outcome, self._seconds()), bool(outcome.problems)
 
     def _patient(self, store: FileStore) -> CollectOptions:
         """Settle for longer where other machines' writes are seen late (attack 10)."""
@@ -143,7 +164,7 @@ class Run:
                 "registry and add --offline",
             )
 
-    def _check_offline(self) -> None:
+    def _check_offline(self, store: FileStore) -> None:
         if self.options.quarantine:
             raise ConfigurationError(
                 "nothing was deleted: --offline removes at once, and a quarantine is asked for",
@@ -151,11 +172,14 @@ class Run:
                 "restored",
                 next_step="add --quarantine 0, or collect without --offline",
             )
-        if running := find_registries(self.config_path):
+        running = [f"process {each.pid}" for each in find_registries(self.config_path)]
+        running += [f"the registry of {name}" for name in self._replicas(store).alive()]
+        if running:
             raise GuardError(
                 "nothing was deleted: a registry uses this store, so it is not offline",
-                why=f"process {running[0].pid} serves this configuration",
-                next_step="stop it first, or collect without --offline, which is safe beside it",
+                why=f"{running[0]} serves it",
+                next_step="stop it first, or collect without --offline, which is safe beside it; "
+                f"one that was killed counts as stopped after {replicas.SILENT:.0f} s",
             )
 
     def _failed(self, error: CollectorError) -> tuple[Report, int]:

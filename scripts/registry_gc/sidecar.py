@@ -17,10 +17,10 @@ from typing import Any
 import waitress
 from waitress.server import BaseWSGIServer
 
-from registry_gc import records
+from registry_gc import lock, records
 from registry_gc.environment import length, port
 from registry_gc.errors import CollectorError, ConfigurationError
-from registry_gc.layout import REGISTRY
+from registry_gc.registration import Registration
 from registry_gc.registry_config import RegistryConfig
 from registry_gc.restart import configuration_in_use
 from registry_gc.sidecar_http import LARGEST_BODY, Application
@@ -75,16 +75,22 @@ class Sidecar:
         self._stop: SimpleQueue[int] = SimpleQueue()
         self._follows_another = self._may_follow_another()
         self.runs = Runs(
-            settings.command, settings.config, settings.environment, delay=self.seconds_to_wait
+            settings.command,
+            settings.config,
+            settings.environment,
+            delay=self.seconds_to_wait,
+            elsewhere=self.run_elsewhere,
         )
+        self.registration = Registration(settings.config, settings.environment)
         self.application = Application(
             self.runs, settings.token_file, stored=self.stored_report, store_id=self.store_id
         )
 
     def serve(self) -> int:
-        """Recover, listen, collect on the period; return the exit code after SIGTERM."""
+        """Register, recover, listen, collect on the period; return the exit code after SIGTERM."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda number, _frame: self._stop.put(number))
+        self.registration.begin()
         self.runs.recover()
         server = self._listening()
         threading.Thread(target=server.run, name="http", daemon=True).start()
@@ -112,15 +118,10 @@ class Sidecar:
         return left if self._follows_another or self._caches_in_memory() else 0.0
 
     def _may_follow_another(self) -> bool:
-        """Say whether this store may have been served by a registry that caches in memory.
-
-        Not where nobody has pushed yet, nor where the last collection found no such cache.
-        """
+        """Say whether a registry of before, which caches in memory, may have served this store."""
         with suppress(CollectorError):
             store = self._store()
-            if store is None or store.stat(f"{REGISTRY}/repositories") is None:
-                return False
-            return (self.stored_report() or {}).get("inMemory") is not False
+            return store is not None and records.may_follow_another(store)
         return True
 
     def stored_report(self) -> Mapping[str, Any] | None:
@@ -129,6 +130,13 @@ class Sidecar:
             if store := self._store():
                 return records.read_last_report(store)
         return None
+
+    def run_elsewhere(self) -> str:
+        """Return the run that holds the store, empty if none does."""
+        with suppress(CollectorError):
+            if store := self._store():
+                return lock.run_that_holds(store)
+        return ""
 
     def store_id(self) -> str:
         """Return the store's name, empty until its first collection."""
@@ -168,8 +176,8 @@ class Sidecar:
             if left := max(self.seconds_to_due(), self.seconds_to_wait()):
                 # The report may be large, so it is not read at each tick.
                 not_before = time.monotonic() + min(left, _LOOK)
-            else:
-                self.runs.request(dry_run=False)
+            elif self.runs.request(dry_run=False).status != 202:
+                not_before = time.monotonic() + _LOOK  # another replica collects it now
 
     def first_period(self) -> float:
         """Return when the first collection of the period may begin, on the monotonic clock."""
@@ -203,6 +211,7 @@ class Sidecar:
     def _end(self, server: BaseWSGIServer) -> None:
         log.info("stopping")
         self.runs.stop(self._settings.stop_timeout.total_seconds())
+        self.registration.withdraw()
         server.close()
 
     def _caches_in_memory(self) -> bool:

@@ -79,6 +79,8 @@ class Application:
         for run in (self.runs.current, self.runs.last):
             if run is not None and wanted in ("", run.name):
                 return Answer(200, self._told(run))
+        if wanted and wanted == self.runs.elsewhere():
+            return Answer(200, self._told(Run(wanted, dry_run=False)))
         report = self.stored()
         if report is not None and (name := report.get("run")) and wanted in ("", name):
             done = Run(str(name), dry_run=False)
@@ -87,7 +89,7 @@ class Application:
         return Answer(404, {"error": f"no run {wanted}" if wanted else "nothing was collected yet"})
 
     def _told(self, run: Run) -> Mapping[str, object]:
-        phase = self.runs.phase()
+        phase = self.runs.phase() if run is self.runs.current else "runs in another replica"
         code = run.exit_code  # once, because the run may end while this is written
         return {
             "run": run.name,

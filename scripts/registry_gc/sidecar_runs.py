@@ -52,13 +52,15 @@ class Runs:
     """Starts collections and remembers the current and the last one.
 
     `command` is the collector without its verb; `delay` returns the seconds for which no run may
-    begin yet. `collected` is when the last run ended that was no dry run.
+    begin yet, `elsewhere` the run of another replica that holds the store, empty for none.
+    `collected` is when the last run ended that was no dry run.
     """
 
     command: Sequence[str]
     config: Path
     environment: Mapping[str, str]
     delay: Callable[[], float] = lambda: 0.0
+    elsewhere: Callable[[], str] = lambda: ""
     current: Run | None = None
     last: Run | None = None
     collected: datetime | None = None
@@ -69,13 +71,18 @@ class Runs:
     _folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="registry-gc-")))
 
     def request(self, *, dry_run: bool) -> Answer:
-        """Begin a collection, or say why not; the same one that runs already is joined."""
+        """Begin a collection, or say why not; the same one that runs already is joined, be it in
+        another replica."""
+        # Not under the lock: it asks the volume.
+        elsewhere = "" if dry_run or self.current else self.elsewhere()
         with self._lock:
             if self.current is not None:
                 if self.current.dry_run == dry_run:
                     return Answer(200, {"run": self.current.name})
                 sentence = "a run with other options goes on; ask again when it has ended"
                 return Answer(409, {"run": self.current.name, "error": sentence})
+            if elsewhere:
+                return Answer(200, {"run": elsewhere})
             if self._stopping:
                 return Answer(503, {"error": "this sidecar is stopping", "retryAfter": 5})
             if (seconds := self.delay()) > 0:

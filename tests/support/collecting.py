@@ -1,10 +1,11 @@
 """Collections of a store on disk without a registry: periods of zero, and seams to push at."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from registry_gc.collect import Collection, Outcome
+from registry_gc.layout import Entry
 from registry_gc.options import CollectOptions, duration
 from registry_gc.plan import Plan
 from registry_gc.storage import FileStore
@@ -17,15 +18,17 @@ class NoMemory:
     forgets: int = 0
     on_forget: Callable[[], None] = lambda: None
     refusal: Exception | None = None
+    is_shared: bool = False
 
     def check(self, option: str) -> None:
         if self.refusal:
             raise self.refusal
 
-    def forget(self, meanwhile: Callable[[float], None]) -> int:
+    def forget(self, entries: Set[Entry], meanwhile: Callable[[float], None]) -> int:
         self.forgets += 1
-        self.on_forget()
-        meanwhile(0)
+        if self.forgets == 1:  # later calls ask only who came since
+            self.on_forget()
+            meanwhile(0)
         return 0
 
 

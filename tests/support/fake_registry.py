@@ -89,6 +89,8 @@ class FakeRegistry:
         until(self._is_there, what="the process has its arguments")
 
     def _is_there(self) -> bool:
+        if self._process and self._process.poll() is not None:
+            return True  # and has been ended already
         return b"serve" in Path(f"/proc/{self.pid}/cmdline").read_bytes().split(b"\0")
 
     def _supervise(self) -> None:

@@ -11,6 +11,7 @@ from registry_gc import descriptor_cache, registry_config
 from registry_gc.descriptor_cache import Memory
 from registry_gc.errors import GuardError, StoppedError
 from registry_gc.options import Restart
+from registry_gc.registry_config_redis import RedisOptions
 from registry_gc.restart import RegistryProcess, find_registry
 from support.fake_registry import FakeRegistry
 
@@ -36,14 +37,17 @@ def test_without_a_cache_nothing_is_to_do(config_path: Path, option: Restart) ->
 
     found.check(option)
 
-    assert found.forget(lambda _seconds: None) == 0
+    assert found.forget(set(), lambda _seconds: None) == 0
 
 
 @pytest.mark.parametrize("option", ["auto", "always", "never"])
-def test_redis_is_refused(config_path: Path, option: Restart) -> None:
+def test_a_redis_that_does_not_answer_refuses(config_path: Path, option: Restart) -> None:
     """Its entries would outlive what they describe."""
-    with pytest.raises(GuardError, match="Redis"):
-        memory(config_path, "redis").check(option)
+    found = memory(config_path, "redis")
+    found.config = replace(found.config, redis=RedisOptions(("127.0.0.1:1",)))
+
+    with pytest.raises(GuardError, match="Redis cannot be reached"):
+        found.check(option)
 
 
 @pytest.mark.parametrize("option", ["auto", "never"])
@@ -72,7 +76,7 @@ def test_a_file_that_changes_meanwhile_ends_the_run(config_path: Path) -> None:
     os.utime(config_path, (600, 600))
 
     with pytest.raises(StoppedError, match="was changed meanwhile"):
-        found.forget(lambda _seconds: None)
+        found.forget(set(), lambda _seconds: None)
 
 
 def test_a_file_that_vanishes_ends_the_run(config_path: Path) -> None:
@@ -80,7 +84,7 @@ def test_a_file_that_vanishes_ends_the_run(config_path: Path) -> None:
     config_path.unlink()
 
     with pytest.raises(StoppedError):
-        found.forget(lambda _seconds: None)
+        found.forget(set(), lambda _seconds: None)
 
 
 @pytest.mark.parametrize(
@@ -114,7 +118,7 @@ def test_every_one_that_runs_at_the_burial_is_restarted(tmp_path: Path) -> None:
         found.registries = []
         before = find_registry(registry.config_path)
 
-        assert found.forget(lambda _seconds: None) == 1
+        assert found.forget(set(), lambda _seconds: None) == 1
 
         after = find_registry(registry.config_path)
         assert before

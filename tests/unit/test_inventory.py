@@ -2,7 +2,6 @@
 
 import os
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,7 @@ from registry_gc import inventory
 from registry_gc.inventory import View
 from registry_gc.layout import Entry, Kind, parse_digest
 from registry_gc.storage import FileStore, Stat
-from support.collecting import collect, collection
+from support.collecting import NoMemory, collect, collection
 from support.faults import Unreadable
 from support.store import StoreBuilder
 
@@ -188,14 +187,11 @@ class TestUploads:
         store.image("app", layers=["b"])
         store.age(30 * 86400)
 
-        class Resuming:
+        class Resuming(NoMemory):
             def check(self, option: str) -> None:
                 store.write(
                     folder / ("data" if how == "written" else "hashstates/sha256/4"), b"more"
                 )
-
-            def forget(self, meanwhile: Callable[[float], None]) -> int:
-                return 0
 
         run = collection(tmp_path)
         run.memory = Resuming()

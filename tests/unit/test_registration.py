@@ -1,0 +1,209 @@
+"""A sidecar's registration: what it says, what it obeys, and what it does when it cannot speak."""
+
+import contextlib
+import json
+import logging
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from registry_gc import replicas
+from registry_gc.registration import Registration
+from registry_gc.registry_config import load
+from registry_gc.replicas import REPLICAS, Replicas
+from registry_gc.restart import answers
+from registry_gc.storage import FileStore
+from support.fake_registry import FakeRegistry
+from support.waiting import until
+
+ENVIRONMENT = {"GC_POD_NAME": "pod-1", "GC_POD_IP": "10.0.0.2"}
+QUICK = {"look": 0.02, "renewed": 0.1, "silent": 60.0}
+
+
+@contextlib.contextmanager
+def registered(registry: FakeRegistry, **settings: Any) -> Iterator[Registration]:
+    found = Registration(registry.config_path, ENVIRONMENT, **{**QUICK, **settings})
+    found.begin()
+    try:
+        yield found
+    finally:
+        found._ended.set()
+
+
+def folder(registry: FakeRegistry) -> Path:
+    return registry.root / REPLICAS / "pod-1"
+
+
+def said(registry: FakeRegistry) -> dict[str, Any]:
+    return dict(json.loads((folder(registry) / "alive").read_text()))
+
+
+def test_it_registers_before_its_registry_starts(tmp_path: Path) -> None:
+    registry = FakeRegistry(tmp_path)
+    registry.write_config()
+
+    with registered(registry):
+        assert said(registry) == {
+            "host": "10.0.0.2",
+            "url": f"http://127.0.0.1:{registry.port}/v2/",
+            "inMemory": True,
+            "after": "",
+        }
+
+
+def test_it_knows_of_a_burial_that_came_before_its_registry(tmp_path: Path) -> None:
+    registry = FakeRegistry(tmp_path)
+    registry.write_config()
+    Replicas(FileStore(str(registry.root)), "a-run", own="pod-0").mark_buried()
+
+    with registered(registry):
+        assert said(registry)["after"] == "a-run"
+
+
+def test_one_that_registers_beside_a_running_registry_is_not_clean(tmp_path: Path) -> None:
+    """Seen to fail: let `_renew` read the burial without looking for a process."""
+    with FakeRegistry(tmp_path) as registry:
+        Replicas(FileStore(str(registry.root)), "a-run", own="pod-0").mark_buried()
+
+        with registered(registry):
+            assert said(registry)["after"] == ""
+
+
+def test_it_goes_on_saying_so(tmp_path: Path) -> None:
+    with FakeRegistry(tmp_path) as registry, registered(registry):
+        first = (folder(registry) / "alive").stat()
+
+        until(
+            lambda: (folder(registry) / "alive").stat().st_mtime_ns > first.st_mtime_ns,
+            what="it is renewed",
+        )
+
+        assert (folder(registry) / "alive").stat().st_ino == first.st_ino, "which takes no room"
+
+
+def test_it_says_what_has_changed(tmp_path: Path) -> None:
+    """Attack 6: what an edited file said before is not known."""
+    with FakeRegistry(tmp_path, cache="") as registry, registered(registry):
+        assert said(registry)["inMemory"] is False
+        later = time.time() + 60
+        os.utime(registry.config_path, (later, later))
+
+        until(lambda: said(registry)["inMemory"], what="it may be in memory")
+
+
+def test_it_registers_again_where_it_was_forgotten(tmp_path: Path) -> None:
+    with FakeRegistry(tmp_path) as registry, registered(registry):
+        shutil.rmtree(folder(registry))
+
+        until((folder(registry) / "alive").exists, what="it is registered again")
+
+
+def test_it_starts_its_registry_anew_when_asked(tmp_path: Path) -> None:
+    """Seen to fail: rename in `_obey` without `restart`."""
+    with FakeRegistry(tmp_path, supervised=True) as registry, registered(registry):
+        before = registry.pid
+        found = Replicas(FileStore(str(registry.root)), "a-run", own="pod-0")
+
+        assert found.forget(time.sleep) == 1
+
+        assert (registry.pid != before, registry.starts) == (True, 2)
+
+
+def test_without_a_process_nothing_is_to_be_restarted(tmp_path: Path) -> None:
+    """It ended by itself; what the kubelet starts next comes after the burial."""
+    registry = FakeRegistry(tmp_path)
+    registry.write_config()
+    with registered(registry):
+        found = Replicas(FileStore(str(registry.root)), "a-run", own="pod-0")
+
+        assert found.forget(time.sleep) == 1
+
+
+def test_a_registry_whose_process_cannot_be_seen_promises_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Seen to fail: drop the question whether it answers."""
+    monkeypatch.setattr("registry_gc.registration.find_registries", lambda _path: [])
+    with FakeRegistry(tmp_path) as registry, registered(registry):
+        config = load(registry.config_path, {})
+        until(lambda: answers(config), what="the registry answers")
+        (folder(registry) / "asked").write_text("a-run")
+
+        until(lambda: "cannot be seen" in caplog.text, what="it says why")
+
+        assert not (folder(registry) / "forgot").exists()
+
+
+def test_attack_4_one_that_cannot_speak_ends_its_registry(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Seen to fail: let `_watch` never call `_end_all`."""
+    with FakeRegistry(tmp_path, supervised=True) as registry:
+        other = registry.root / REPLICAS / "pod-0"
+        other.mkdir(parents=True)
+        with registered(registry, silent=1.0):
+            before = registry.pid
+            registry.root.rename(tmp_path / "away")
+            registry.root.write_text("a volume that does not answer")
+
+            until(lambda: registry.pid != before, what="its registry was ended")
+
+    assert "the volume did not answer" in caplog.text
+
+
+def test_one_that_is_alone_goes_on_serving(tmp_path: Path) -> None:
+    """Nobody counts on its silence, and pulls may work from a volume that takes no writes."""
+    with FakeRegistry(tmp_path, supervised=True) as registry, registered(registry, silent=0.3):
+        before = registry.pid
+        registry.root.rename(tmp_path / "away")
+        registry.root.write_text("a volume that does not answer")
+
+        time.sleep(1.0)
+
+        assert registry.pid == before
+
+
+def test_a_configuration_edited_into_nonsense_is_no_silence(tmp_path: Path) -> None:
+    with FakeRegistry(tmp_path) as registry, registered(registry):
+        registry.config_path.write_text("nonsense: [")
+        first = (folder(registry) / "alive").stat().st_mtime_ns
+
+        until(lambda: (folder(registry) / "alive").stat().st_mtime_ns > first, what="it is renewed")
+
+
+def test_a_failure_is_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING)
+    registry = FakeRegistry(tmp_path)
+    registry.write_config()
+    registry.root.write_text("no folder")
+    with registered(registry, renewed=0.0):
+        time.sleep(0.3)
+
+    assert caplog.text.count("this replica's registration") == 1
+
+
+class TestEnd:
+    def test_a_clean_one_leaves_nothing(self, tmp_path: Path) -> None:
+        registry = FakeRegistry(tmp_path)
+        registry.write_config()
+        with registered(registry) as found:
+            found.withdraw()
+
+        assert not folder(registry).exists()
+
+    def test_a_registry_that_goes_on_stays_known(self, tmp_path: Path) -> None:
+        """The collector's container alone is started anew. Seen to fail: remove it always."""
+        with FakeRegistry(tmp_path) as registry, registered(registry) as found:
+            found.withdraw()
+
+            assert said(registry)["inMemory"]
+
+
+def test_replicas_find_each_other_by_the_pods_names() -> None:
+    assert replicas.own_name({"GC_POD_NAME": "pod-7"}) == "pod-7"
+    assert replicas.own_name({}) != ""

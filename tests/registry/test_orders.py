@@ -1,7 +1,7 @@
-"""The orders that lose an image with the cache in memory (docs/design.md, section 3), as controls.
+"""The three orders that lose an image with the cache in memory (docs/design.md, section 3).
 
-Each runs our own phases with one of them left out or moved, against a registry that remembers;
-the same story with the real order ends well.
+Each has a control, which runs our own phases with the restart left out or moved, against a registry
+that remembers; and a test that the same story ends well in the real order.
 """
 
 from collections.abc import Callable
@@ -38,14 +38,29 @@ def pulls_after_a_restart(registry: RegistryProcess, repository: str, reference:
     return not registry.client().pull(repository, reference).missing
 
 
-def test_control_a_restart_only_when_links_were_unlinked(start_registry: StartRegistry) -> None:
-    """No link goes here, only a manifest's blob: without a restart its next push is lost."""
-    registry = start_registry(cache="inmemory", supervised=True)
-    client = registry.client()
+def manifest_without_a_link(client: Client) -> Manifest:
+    """Return a deleted manifest whose blob still lies there and whose layers are all living."""
     client.push("app", image("same"), "keep")
     other = image("same", note="other")
     client.push("app", other, "other")
     client.delete_manifest("app", other.digest)
+    return other
+
+
+def image_that_was_promoted(client: Client) -> Manifest:
+    """Return an image that lives in another repository, and was deleted from where it came."""
+    moved = image("promoted")
+    client.push("staging", moved, "v1")
+    client.push("production", moved, "v1", mount_from="staging")
+    client.delete_manifest("staging", moved.digest)
+    return moved
+
+
+def test_control_a_restart_only_when_links_were_unlinked(start_registry: StartRegistry) -> None:
+    """No link goes here, only a manifest's blob: without a restart its next push is lost."""
+    registry = start_registry(cache="inmemory", supervised=True)
+    client = registry.client()
+    other = manifest_without_a_link(client)
 
     collect_in_another_order(registry)
     client.push("app", other, "other")
@@ -53,20 +68,46 @@ def test_control_a_restart_only_when_links_were_unlinked(start_registry: StartRe
     assert not pulls_after_a_restart(registry, "app", "other")
 
 
+def test_the_registry_restarts_although_no_link_was_unlinked(start_registry: StartRegistry) -> None:
+    """Rule 1, with the story of the control above. Seen to fail: forget only if a link was taken."""
+    registry = start_registry(cache="inmemory", supervised=True)
+    client = registry.client()
+    other = manifest_without_a_link(client)
+
+    done = collect_well(registry)
+    client.push("app", other, "other")
+
+    assert (done.deleted("links"), done.deleted("blobs")) == (0, 1)
+    assert registry.starts == 2
+    assert pulls_after_a_restart(registry, "app", "other")
+
+
 def test_control_a_restart_only_when_blobs_are_deleted(start_registry: StartRegistry) -> None:
     """No blob goes here, only links: without a restart the next push writes none of them."""
     registry = start_registry(cache="inmemory", supervised=True)
     client = registry.client()
-    moved = image("promoted")
-    client.push("staging", moved, "v1")
-    client.push("production", moved, "v1", mount_from="staging")
-    client.delete_manifest("staging", moved.digest)
+    moved = image_that_was_promoted(client)
 
     collect_in_another_order(registry)
     client.push("staging", moved, "v1")
 
     assert client.pull("staging", "v1").missing == (), "the process still remembers"
     assert not pulls_after_a_restart(registry, "staging", "v1")
+
+
+def test_the_registry_restarts_although_no_blob_was_deleted(start_registry: StartRegistry) -> None:
+    """Rule 1, with the story of the control above. Seen to fail: forget only if a blob was taken."""
+    registry = start_registry(cache="inmemory", supervised=True)
+    client = registry.client()
+    moved = image_that_was_promoted(client)
+
+    done = collect_well(registry)
+    client.push("staging", moved, "v1")
+
+    assert done.deleted("links") == len(moved.blobs)
+    assert done.deleted("blobs") == 0
+    assert registry.starts == 2
+    assert pulls_after_a_restart(registry, "staging", "v1")
 
 
 def put_that_fails_at_its_link(registry: RegistryProcess, manifest: Manifest) -> None:
@@ -85,15 +126,6 @@ def put_that_fails_at_its_link(registry: RegistryProcess, manifest: Manifest) ->
     finally:
         (link / "in the way").rmdir()
         link.rmdir()
-
-
-def manifest_without_a_link(client: Client) -> Manifest:
-    """Return a deleted manifest whose blob still lies there and whose layers are all living."""
-    client.push("app", image("same"), "keep")
-    other = image("same", note="other")
-    client.push("app", other, "other")
-    client.delete_manifest("app", other.digest)
-    return other
 
 
 def test_control_a_restart_before_the_deletion(start_registry: StartRegistry) -> None:

@@ -69,7 +69,7 @@ def test_control_a_restart_only_when_links_were_unlinked(start_registry: StartRe
 
 
 def test_the_registry_restarts_although_no_link_was_unlinked(start_registry: StartRegistry) -> None:
-    """Rule 1, with the story of the control above. Seen to fail: forget only if a link was taken."""
+    """Rule 1, the story of the control above. Seen to fail: forget only if a link was taken."""
     registry = start_registry(cache="inmemory", supervised=True)
     client = registry.client()
     other = manifest_without_a_link(client)
@@ -96,7 +96,7 @@ def test_control_a_restart_only_when_blobs_are_deleted(start_registry: StartRegi
 
 
 def test_the_registry_restarts_although_no_blob_was_deleted(start_registry: StartRegistry) -> None:
-    """Rule 1, with the story of the control above. Seen to fail: forget only if a blob was taken."""
+    """Rule 1, the story of the control above. Seen to fail: forget only if a blob was taken."""
     registry = start_registry(cache="inmemory", supervised=True)
     client = registry.client()
     moved = image_that_was_promoted(client)

@@ -78,6 +78,12 @@ PROGRAMS: dict[str, Program] = {
     "registry-2.8": DebianProgram("docker-registry", "usr/bin/docker-registry"),
     "coredns": GoProgram("github.com/coredns/coredns", "v1.12.1"),
     "local-path-provisioner": GoProgram("github.com/rancher/local-path-provisioner", "v0.0.30"),
+    # The suite is a program now, and its module has no tags.
+    "oci-conformance": GoProgram(
+        "github.com/opencontainers/distribution-spec/conformance",
+        "v0.0.0-20260831232431-97274622c111",
+    ),
+    "regctl": GoProgram("github.com/regclient/regclient", "v0.11.7", "./cmd/regctl"),
 }
 
 ETCD = "v3.6.5"

@@ -1,21 +1,23 @@
 """One pass over the store: its blobs, and for each repository what its folders name.
 
 Only names are read, and a tag's current link: a layer link that is needed is never opened. What
-could not be read is noted, and whatever it might have named is not deleted (rules 8 and 9).
+could not be read is noted, and whatever it might have named is not deleted (rules 8 and 9). A
+symbolic link where a folder belongs is not followed, so it is one more that could not be read.
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from registry_gc import layout
-from registry_gc.errors import StorageError
-from registry_gc.layout import REGISTRY, Digest, Entry, Kind, digest_of, parse_digest
+from registry_gc.errors import GuardError, StorageError
+from registry_gc.layout import REGISTRY, STATE, Digest, Entry, Kind, digest_of, parse_digest
 from registry_gc.storage import Listing, Stat, Store
 
 _LINK_LIMIT = 1024
 _WRITING = 60 * 10**9  # nanoseconds; the two writes of a tag are milliseconds apart
 _REREAD_AFTER = 0.05  # seconds; registries up to 3.0 rewrite a link in place (race W10)
+_NOTED = 10  # unknown names of one folder; a million in one would fill memory and report
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,30 @@ class View:
         self.taken = {} if taken is None else taken
         self.problems: list[str] = []
         self.complete = True
+        self._began: int | None = None
+
+    def note(self, problem: str) -> None:
+        """Note damage that the run goes on with."""
+        self.problems.append(layout.shown(problem))
+
+    def note_unknown(self, what: str, path: str, names: Sequence[str]) -> None:
+        """Note what no registry writes, folded where it is much."""
+        for name in names[:_NOTED]:
+            self.note(f"unknown {what} kept: {path}/{name}")
+        if len(names) > _NOTED:
+            self.note(f"unknown {what}s kept: {len(names) - _NOTED:,} more in {path}")
+
+    def lacks(self, path: str) -> bool:
+        """Say whether a folder that may be missing is something else, which is noted.
+
+        A symbolic link may lead out of the store, and what it leads to may be anything.
+        """
+        stat = self.look_at(path)
+        if stat is None or stat.is_folder:
+            return False
+        self.complete = False
+        self.note(f"{path} is no folder; nothing that it may name is deleted")
+        return True
 
     def list(self, path: str) -> Listing | None:
         """Return a folder's names, or None, with the problem noted, if it cannot be read."""
@@ -78,7 +104,7 @@ class View:
             return self.store.list(f"{REGISTRY}/{path}")
         except StorageError as error:
             self.complete = False
-            self.problems.append(f"{error.what}: {error.why}; nothing that it may name is deleted")
+            self.note(f"{error.what}: {error.why}; nothing that it may name is deleted")
             return None
 
     def look_at(self, path: str) -> Stat | None:
@@ -87,7 +113,7 @@ class View:
             return self.store.stat(f"{REGISTRY}/{path}")
         except StorageError as error:
             self.complete = False
-            self.problems.append(f"{error.what}: {error.why}; nothing beside it is deleted")
+            self.note(f"{error.what}: {error.why}; nothing beside it is deleted")
             return None
 
     def read(self, entry: Entry, limit: int = _LINK_LIMIT) -> tuple[bytes, Stat, bool] | None:
@@ -108,52 +134,87 @@ class View:
             return self.store.stat(away)
         return found
 
-    def read_blob(self, digest: Digest, limit: int) -> bytes | None:
-        """Return at most `limit` bytes of a blob, None if it is missing."""
+    def read_blob(self, digest: Digest, limit: int) -> tuple[bytes, Stat] | None:
+        """Return at most `limit` bytes of a blob and its file, None if it is missing."""
         found = self.read(Entry(Kind.BLOB, digest=digest), limit)
-        return found[0] if found else None
+        return found[:2] if found else None
+
+    def stat_blob(self, digest: Digest) -> Stat | None:
+        """Return a blob's times and size, None if it is missing."""
+        return self.stat(Entry(Kind.BLOB, digest=digest))
 
     def link(self, entry: Entry) -> Link | None:
         """Return what a link says, None if there is none; an empty one is read a second time."""
         try:
             found = self.read(entry)
-            if found and not (target := _target(found[0])):
+            if found and not _target(found[0]) and self._may_be_rewritten(found[1]):
                 time.sleep(_REREAD_AFTER)
                 found = self.read(entry)
-            if found is None:
-                return None
-            target = _target(found[0])
         except StorageError as error:
-            self.problems.append(f"{error.what}: {error.why}; it counts as live")
+            self.note(f"{error.what}: {error.why}; it counts as live")
             return Link(None, Stat(0, 0, 0, 0))
-        if target is None:
-            shape = "is empty" if not found[0] else "does not hold a digest"
-            self.problems.append(f"the {entry.kind.value} {entry} {shape}; it counts as live")
-        return Link(target, found[1], found[2])
+        if found is None:
+            return None
+        content, stat, away = found
+        target = _target(content)
+        if not stat.is_plain:
+            self.note(f"the {entry.kind.value} {entry} is no plain file; it counts as live")
+        elif target is None:
+            shape = "is empty" if not content else "does not hold a digest"
+            self.note(f"the {entry.kind.value} {entry} {shape}; it counts as live")
+        return Link(target, stat, away)
+
+    def held_elsewhere(self, entry: Entry) -> Digest | None:
+        """Return what a link that stands names if that is not its folder's digest."""
+        try:
+            found = self.store.read(f"{REGISTRY}/{layout.path_of(entry)}", _LINK_LIMIT)
+        except StorageError:
+            found = None
+        if found is None or found[0] == layout.digest_text(entry.digest or Digest(b"")).encode():
+            return None
+        link = self.link(entry)  # once more, and what is wrong with it is noted
+        return link.target if link and link.target != entry.digest and not link.away else None
+
+    def _may_be_rewritten(self, stat: Stat) -> bool:
+        """Say whether somebody is writing a file now: old damage is not waited for."""
+        if self._began is None:
+            self._began = self.store.now()
+        return stat.is_plain and self._began - stat.modified < _WRITING
 
 
 def _target(content: bytes) -> Digest | None:
     return parse_digest(content.decode("ascii", errors="replace").strip())
 
 
-def blobs(view: View) -> set[Digest]:
-    """Return every blob that has a folder; its `data` is looked at only if it may go."""
-    found: set[Digest] = set()
+_TOP = ("docker", "docker/registry", REGISTRY, f"{REGISTRY}/blobs", f"{REGISTRY}/repositories")
+
+
+def check_top(store: Store) -> None:
+    """Raise GuardError if the store, or our folder in it, lies behind a symbolic link.
+
+    Only the root directory itself may be one: whoever set it knows where it leads.
+    """
+    for path in (*_TOP, STATE):
+        stat = store.stat(path)
+        if stat and not stat.is_folder:
+            raise GuardError(
+                f"nothing was deleted: {path} below the root directory is not a plain folder",
+                why="what a symbolic link leads to lies elsewhere, and may be another store's",
+                next_step="set `rootdirectory` to where the data really lies, or mount it there",
+            )
+
+
+def blobs(view: View) -> Iterator[list[Digest]]:
+    """Yield every blob that has a folder, in portions; its `data` is not looked at."""
     for algorithm, fanouts in _algorithms(view, "blobs"):
         for fanout in fanouts.folders:
             path = f"blobs/{algorithm}/{fanout}"
-            listing = view.list(path)
-            if listing is None:
-                continue
-            for name in listing.folders:
-                digest = digest_of(algorithm, name)
-                if digest is None or not name.startswith(fanout):
-                    view.problems.append(f"unknown folder kept: {path}/{name}")
-                else:
-                    found.add(digest)
-            _note_files(view, path, listing)
+            if (listing := view.list(path)) is not None:
+                yield _named(view, path, algorithm, listing, start=fanout)
         _note_files(view, f"blobs/{algorithm}", fanouts)
-    return found
+
+
+_OWN = frozenset({"_layers", "_manifests", "_uploads"})
 
 
 def repository_names(view: View) -> Iterator[str]:
@@ -161,26 +222,44 @@ def repository_names(view: View) -> Iterator[str]:
     waiting = [""]
     while waiting:
         name = waiting.pop()
-        listing = view.list(f"repositories/{name}".rstrip("/"))
+        path = f"repositories/{name}".rstrip("/")
+        listing = view.list(path)
         if listing is None:
             continue
-        if any(part in ("_layers", "_manifests", "_uploads") for part in listing.folders):
+        own = {*listing.folders, *listing.symlinks, *listing.files} & _OWN
+        if own:
             yield name
         inner = [f"{name}/{part}".lstrip("/") for part in listing.folders if part[0] != "_"]
         waiting.extend(sorted(inner, reverse=True))
+        view.note_unknown("file", path, [each for each in listing.files if each not in own])
+        view.note_unknown(
+            "folder", path, [each for each in listing.folders if each[0] == "_" and each not in own]
+        )
+        for part in listing.symlinks:
+            if part not in own:
+                view.lacks(f"{path}/{part}")  # it may be a repository
 
 
 def repository(view: View, name: str) -> Repository:
     """Return what a repository's folders name, read in the reverse order of a push's writes."""
     found = Repository(name)
     whole, view.complete = view.complete, True
-    found.layers = _digests(view, layout.layers(name))
-    found.aliases = _aliases(view, name, found.layers)
-    found.revisions = _digests(view, layout.revisions(name))
-    _tags(view, found)
-    found.uploads = _uploads(view, name)
-    found.complete = view.complete
-    view.complete = whole and found.complete
+    is_known = layout.is_repository_name(name)
+    if not is_known:
+        view.note(f"unknown folder kept: repositories/{name}, a name that no registry gives")
+    if not view.lacks(layout.layers(name)):
+        found.layers = _digests(view, layout.layers(name))
+        found.aliases = _aliases(view, Kind.LAYER_LINK, name, found.layers)
+    if not view.lacks(f"repositories/{name}/_manifests"):
+        if not view.lacks(layout.revisions(name)):
+            found.revisions = _digests(view, layout.revisions(name))
+            found.aliases |= _aliases(view, Kind.REVISION_LINK, name, found.revisions)
+        if not view.lacks(layout.tags(name)):
+            _tags(view, found)
+    if not view.lacks(layout.uploads(name)):
+        found.uploads = _uploads(view, name)
+    found.complete = view.complete and is_known
+    view.complete = whole and view.complete
     return found
 
 
@@ -195,38 +274,64 @@ def _algorithms(view: View, path: str) -> Iterator[tuple[str, Listing]]:
 
 
 def _note_files(view: View, path: str, listing: Listing) -> None:
-    view.problems.extend(f"unknown file kept: {path}/{name}" for name in listing.files)
+    view.note_unknown("file", path, [*listing.files, *listing.symlinks])
 
 
 def _digests(view: View, path: str) -> set[Digest]:
     """Return the digests that have a folder under `path/<algorithm>/`."""
     found: set[Digest] = set()
     for algorithm, listing in _algorithms(view, path):
-        for name in listing.folders:
-            if digest := digest_of(algorithm, name):
-                found.add(digest)
-            else:
-                view.problems.append(f"unknown folder kept: {path}/{algorithm}/{name}")
-        _note_files(view, f"{path}/{algorithm}", listing)
+        found.update(_named(view, f"{path}/{algorithm}", algorithm, listing))
     return found
 
 
-def _aliases(view: View, name: str, layers: set[Digest]) -> dict[Digest, Digest | None]:
-    """Return where layer links lead that are not named by sha256.
+def _named(
+    view: View, path: str, algorithm: str, listing: Listing, start: str = ""
+) -> list[Digest]:
+    """Return the digests whose folders these are, all beginning with `start`; note what is none."""
+    _note_files(view, path, listing)
+    at_once = layout.digests_of(algorithm, listing.folders)
+    if at_once is not None and {name[: len(start)] for name in listing.folders} <= {start}:
+        return at_once
+    found, unknown = [], []
+    for name in listing.folders:
+        digest = digest_of(algorithm, name) if name.startswith(start) else None
+        if digest is None:
+            unknown.append(name)
+        else:
+            found.append(digest)
+    view.note_unknown("folder", path, unknown)
+    return found
+
+
+def _aliases(
+    view: View, kind: Kind, name: str, digests: set[Digest]
+) -> dict[Digest, Digest | None]:
+    """Return where links lead that are not named by sha256.
 
     An upload that was verified by sha512 is stored, and linked, by its sha256 digest (v3.1.1,
     registry/storage/blobwriter.go, validateBlob).
     """
     found: dict[Digest, Digest | None] = {}
-    for digest in layers:
-        if len(digest) != 32 and (link := view.link(Entry(Kind.LAYER_LINK, name, digest))):
+    for digest in digests:
+        if len(digest) != 32 and (link := view.link(Entry(kind, name, digest))):
             found[digest] = link.target
     return found
+
+
+def signatures(view: View, revision: Entry) -> set[Digest]:
+    """Return the digests of the signatures that lie below a revision, as registries up to 2.3 wrote
+    them.
+    """
+    path = f"{layout.folder_of(revision)}/signatures"
+    return _digests(view, path) if not view.lacks(path) else set()
 
 
 def _tags(view: View, found: Repository) -> None:
     path = layout.tags(found.name)
     listing = view.list(path) or Listing([], [])
+    unknown = [tag for tag in listing.folders if not layout.is_tag_name(tag)]
+    view.note_unknown("folder", path, unknown)
     for tag in listing.folders:
         index = _digests(view, f"{path}/{tag}/index")
         link = view.link(Entry(Kind.TAG, found.name, tag=tag))
@@ -234,9 +339,7 @@ def _tags(view: View, found: Repository) -> None:
             found.hollow.append(f"{path}/{tag}")
             continue
         if link is None and not _is_being_written(view, found.name, tag, index):
-            view.problems.append(
-                f"the tag {found.name}:{tag} has no current link; all it named stays"
-            )
+            view.note(f"the tag {found.name}:{tag} has no current link; all it named stays")
         found.tags[tag] = link.target if link else None
         found.index[tag] = index
     _note_files(view, path, listing)
@@ -286,6 +389,7 @@ def _tree(view: View, path: str) -> tuple[list[str], list[str]]:
     files: list[str] = []
     for folder in folders:
         listing = view.list(folder) or Listing([], [])
+        view.note_unknown("symbolic link", folder, listing.symlinks)
         folders.extend(f"{folder}/{name}" for name in listing.folders)
         files.extend(f"{folder}/{name}" for name in listing.files)
     return folders, files

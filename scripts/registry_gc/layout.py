@@ -62,6 +62,15 @@ def parse_digest(text: str) -> Digest | None:
     return digest_of(algorithm, encoded) if colon else None
 
 
+def parse_digests(texts: list[str]) -> list[Digest]:
+    """Return the digests among many texts, in their order."""
+    if all(text.startswith("sha256:") for text in texts):
+        found = digests_of("sha256", [text[7:] for text in texts])
+        if found is not None:
+            return found
+    return [digest for text in texts if (digest := parse_digest(text))]
+
+
 def split_digest(digest: Digest) -> tuple[str, str]:
     """Return algorithm and hex."""
     if len(digest) == 32:
@@ -73,6 +82,27 @@ def split_digest(digest: Digest) -> tuple[str, str]:
 def digest_text(digest: Digest) -> str:
     """Return `algorithm:hex`."""
     return ":".join(split_digest(digest))
+
+
+# distribution/reference v0.6, regexp.go: what a registry takes as the name of a repository or tag.
+_NAME_PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_REPOSITORY_NAME = re.compile(rf"{_NAME_PART}(?:/{_NAME_PART})*")
+_TAG_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+
+
+def is_repository_name(name: str) -> bool:
+    """Say whether a registry can have made a repository of this name."""
+    return _REPOSITORY_NAME.fullmatch(name) is not None
+
+
+def is_tag_name(name: str) -> bool:
+    """Say whether a registry can have made a tag of this name."""
+    return _TAG_NAME.fullmatch(name) is not None
+
+
+def shown(text: str) -> str:
+    """Return a text whose names may be any bytes on one line that every terminal takes."""
+    return text if text.isprintable() else ascii(text)[1:-1]
 
 
 class Kind(Enum):

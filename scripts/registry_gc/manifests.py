@@ -7,14 +7,21 @@ document counts: to follow one too many keeps a blob, to miss one loses an image
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from struct import Struct
 
+from registry_gc import layout
 from registry_gc.errors import StorageError
 from registry_gc.layout import Digest, parse_digest, split_digest
+from registry_gc.storage import Stat
 
 LARGEST = 4 * 1024 * 1024
 """Bytes; the registry takes no larger manifest (v3.1.1, registry/handlers/manifests.go)."""
+
+ROOM = 48 * 1024 * 1024
+"""Bytes that packed manifests may take in memory and in the file that outlives a run."""
 
 _KNOWN_KEYS = frozenset({"config", "layers", "manifests", "blobs", "fslayers", "subject"})
 
@@ -30,12 +37,14 @@ key that comes twice one reader takes the first and another the last.
 class Manifest:
     """What one manifest names: everything, and of that what may be a manifest in its turn.
 
-    Its subject, what it is about, is only among them if it is named for another reason too.
+    Its subject, what it is about, is only among them if it is named for another reason too. Schema
+    1 is signed; registries up to 2.3 kept the signatures as blobs beside it.
     """
 
     references: frozenset[Digest]
     children: frozenset[Digest]
     subject: Digest | None
+    signed: bool = False
 
 
 class DamagedManifestError(Exception):
@@ -51,35 +60,120 @@ class NotAManifestError(DamagedManifestError):
 
 
 class Manifests:
-    """The manifests of a store, each read and parsed once."""
+    """The manifests of a store, each read and parsed once.
 
-    def __init__(self, read_blob: Callable[[Digest, int], bytes | None]) -> None:
-        """Take the function that returns at most so many bytes of a blob, None if it is missing."""
+    What they name is remembered packed, because a large store has hundreds of thousands of them,
+    and only as far as there is room; the rest is read anew.
+    """
+
+    def __init__(
+        self,
+        read_blob: Callable[[Digest, int], tuple[bytes, Stat] | None],
+        stat_blob: Callable[[Digest], Stat | None] = lambda _digest: None,
+        stored: Mapping[Digest, bytes] | None = None,
+    ) -> None:
+        """`read_blob` returns at most so many bytes of a blob and its file, None if it is missing.
+
+        `stored` holds what an earlier run remembered. Of that only counts what was read from the
+        very file that `stat_blob` finds now.
+        """
         self._read_blob = read_blob
-        self._known: dict[Digest, Manifest | DamagedManifestError] = {}
+        self._stat_blob = stat_blob
+        self._stored = stored or {}
+        self._room = ROOM
+        self._no_manifests: dict[Digest, NotAManifestError] = {}
+        self.known: dict[Digest, bytes] = {}
+        """What was found sound in this run, packed."""
+        self._signed: set[Digest] = set()
 
     def get(self, digest: Digest) -> Manifest | None:
         """Return the manifest, or None if its blob is not there (a sparse index, a proxy).
 
         Raises DamagedManifestError when what is there cannot be trusted to name its references.
         """
-        known = self._known.get(digest)
-        if known is None:
-            try:
-                content = self._read_blob(digest, LARGEST + 1)
-                if content is None:
-                    # Not remembered: it may be pushed while we run.
-                    return None
-                known = parse(digest, content)
-            except StorageError as error:
-                # Not remembered either: the next look may succeed.
-                raise DamagedManifestError(error.why) from error
-            except NotAManifestError as error:
-                known = error
-            self._known[digest] = known
-        if isinstance(known, DamagedManifestError):
+        if known := self._no_manifests.get(digest):
             raise known
-        return known
+        try:
+            if record := self.known.get(digest) or self._still_true(digest):
+                return self._noting_signed(digest, unpacked(record))
+            found = self._read_blob(digest, LARGEST + 1)
+            if found is None:
+                # Not remembered: it may be pushed while we run.
+                return None
+            manifest = parse(digest, found[0])
+        except StorageError as error:
+            # Not remembered either: the next look may succeed.
+            raise DamagedManifestError(error.why) from error
+        except NotAManifestError as error:
+            self._no_manifests[digest] = error
+            raise
+        if record := packed(manifest, found[1]):
+            self._remember(digest, record)
+        return self._noting_signed(digest, manifest)
+
+    def is_signed(self, digest: Digest) -> bool:
+        """Say whether a manifest that was asked for is signed (schema 1); reads nothing."""
+        return digest in self._signed
+
+    def _noting_signed(self, digest: Digest, manifest: Manifest) -> Manifest:
+        if manifest.signed:
+            self._signed.add(digest)
+        return manifest
+
+    def _still_true(self, digest: Digest) -> bytes | None:
+        """Return what an earlier run remembered, unless another file stands there by now."""
+        record = self._stored.get(digest)
+        if record is None or (stat := self._stat_blob(digest)) is None:
+            return None
+        if _file_of(record) != _file_of_stat(stat):
+            return None
+        self._remember(digest, record)
+        return record
+
+    def _remember(self, digest: Digest, record: bytes) -> None:
+        if len(record) <= self._room:
+            self._room -= len(record)
+            self.known[digest] = record
+
+
+_FILE = Struct("<qqqQ")  # of the blob: size, mtime, ctime and inode
+_SHAPE = Struct("<I??")  # how many of the references are children; is it signed; has it a subject
+
+
+def packed(manifest: Manifest, stat: Stat) -> bytes | None:
+    """Return what a manifest names and from which file that was read, in a tenth of the memory.
+
+    None if it names a digest that is not sha256: too rare to be worth a longer form.
+    """
+    digests = [*manifest.children, *(manifest.references - manifest.children)]
+    if manifest.subject is not None:
+        digests.append(manifest.subject)
+    if any(len(digest) != 32 for digest in digests):
+        return None
+    shape = _SHAPE.pack(len(manifest.children), manifest.signed, manifest.subject is not None)
+    return b"".join([_FILE.pack(*_file_of_stat(stat)), shape, *digests])
+
+
+def unpacked(record: bytes) -> Manifest:
+    """Return the manifest that was packed."""
+    children, signed, has_subject = _SHAPE.unpack_from(record, _FILE.size)
+    digests = layout.unpacked(record[_FILE.size + _SHAPE.size :])
+    subject = digests.pop() if has_subject else None
+    return Manifest(frozenset(digests), frozenset(digests[:children]), subject, signed)
+
+
+def changed(record: bytes) -> int:
+    """Return when the file that a record was read from had last been changed."""
+    return _file_of(record)[2]
+
+
+def _file_of(record: bytes) -> tuple[int, int, int, int]:
+    size, modified, changed, identity = _FILE.unpack_from(record)
+    return size, modified, changed, identity
+
+
+def _file_of_stat(stat: Stat) -> tuple[int, int, int, int]:
+    return stat.size, stat.modified, stat.changed, stat.identity
 
 
 def parse(digest: Digest, content: bytes) -> Manifest:
@@ -89,6 +183,59 @@ def parse(digest: Digest, content: bytes) -> Manifest:
     algorithm, encoded = split_digest(digest)
     if hashlib.new(algorithm, content).hexdigest() != encoded:
         raise CorruptManifestError("its content does not have its digest")
+    return _parse_plain(content) or _parse_any(content)
+
+
+_DIGESTS = re.compile(r'"(?:digest|blobsum)"\s*:\s*"([^"]*)"', re.ASCII | re.IGNORECASE)
+
+
+def _parse_plain(content: bytes) -> Manifest | None:
+    """Return what an ordinary image manifest or index names, as `_parse_any` would but faster.
+
+    None for everything that has to be looked at more closely. In ASCII and without an escape every
+    key stands there as it is read, so that a pattern finds all digests, however often and in
+    whatever case their key comes. What may make a manifest of something else is left to the other.
+    """
+    if b"\\" in content or not content.isascii():
+        return None
+    text = content.decode("ascii")
+    lowered = text.lower()
+    if '"subject"' in lowered or '"fslayers"' in lowered:
+        return None
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(document, dict):
+        return None
+    names: list[str] = _DIGESTS.findall(text)
+    references = frozenset(layout.parse_digests(names))
+    if '"manifests"' in lowered:
+        if _are_one_each(names, document.get("manifests")):
+            return Manifest(references, references, None)
+    # A layer of such a type may be a manifest in its turn; only the document's own is none.
+    elif not _KNOWN_KEYS.isdisjoint(document) and (
+        _manifest_types(text) == _manifest_types(str(document.get("mediaType", "")))
+    ):
+        return Manifest(references, frozenset(), None)
+    return None
+
+
+def _are_one_each(names: list[str], descriptors: object) -> bool:
+    """Say whether each descriptor has one of the names, and nothing else has any."""
+    return (
+        isinstance(descriptors, list)
+        and len(names) == len(descriptors)
+        and all(isinstance(each, dict) and type(each.get("digest")) is str for each in descriptors)
+    )
+
+
+def _manifest_types(text: str) -> int:
+    return text.count(".manifest.") + text.count(".index.")
+
+
+def _parse_any(content: bytes) -> Manifest:
+    """Return what any document names that looks like a manifest. Raises NotAManifestError."""
     try:
         document = json.loads(content, object_pairs_hook=_fields)
     except (ValueError, RecursionError) as error:
@@ -101,7 +248,9 @@ def parse(digest: Digest, content: bytes) -> Manifest:
         child for descriptor in _descriptors(named) for child in _digests(descriptor)
     )
     subjects = [digest for subject in _objects(document, "subject") for digest in _digests(subject)]
-    return Manifest(references, children, subjects[-1] if subjects else None)
+    return Manifest(
+        references, children, subjects[-1] if subjects else None, signed="fslayers" in document
+    )
 
 
 def _fields(pairs: list[tuple[str, object]]) -> _Fields:
@@ -149,5 +298,4 @@ def _descriptors(document: _Fields) -> Iterator[_Fields]:
 
 
 def _is_manifest_type(descriptor: _Fields) -> bool:
-    media_types = [str(each) for each in descriptor.get("mediatype", ())]
-    return any(".manifest." in each or ".index." in each for each in media_types)
+    return any(_manifest_types(str(each)) for each in descriptor.get("mediatype", ()))

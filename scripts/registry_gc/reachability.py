@@ -169,11 +169,12 @@ class _Walk:
                 continue
             self._followed.add(digest)
             self._mark(digest)
-            waiting.extend(self._referrers[digest])
+            if target := self.repository.aliases.get(digest):
+                waiting.append(target)  # a manifest that is named by another algorithm
+            waiting.extend(self._referrers.get(digest, ()))
             if (manifest := self._parsed(digest)) is None:
                 continue
-            for reference in manifest.references:
-                self._mark(reference)
+            self._mark_all(manifest.references)
             waiting.extend(manifest.children)
             if manifest.subject and self._is_there(manifest.subject):
                 waiting.append(manifest.subject)
@@ -222,6 +223,13 @@ class _Walk:
         for current in repository.tags.values():
             if current is not None:
                 self._mark(current)
+
+    def _mark_all(self, digests: Iterable[Digest]) -> None:
+        if self.repository.aliases:
+            for digest in digests:
+                self._mark(digest)
+        else:
+            self.found.live.update(digests)
 
     def _mark(self, digest: Digest) -> None:
         self.found.live.add(digest)

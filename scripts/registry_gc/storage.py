@@ -10,7 +10,7 @@ import os
 import stat
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from registry_gc.errors import StorageError
@@ -21,7 +21,8 @@ from registry_gc.layout import STATE
 class Stat:
     """One file: size in bytes; times in nanoseconds since the epoch, by the storage's clock.
 
-    `identity` differs from that of any other file that has stood at the same path.
+    `identity` differs from that of any other file that has stood at the same path. Not `is_plain`
+    is what no registry writes: a symbolic link, a FIFO, a socket, a device; and a folder.
     """
 
     size: int
@@ -29,14 +30,16 @@ class Stat:
     changed: int
     identity: int
     is_folder: bool = False
+    is_plain: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The names in one folder."""
+    """The names in one folder; symbolic links apart, whatever they lead to."""
 
     folders: list[str]
     files: list[str]
+    symlinks: list[str] = field(default_factory=list)
 
 
 class NoSpaceError(Exception):
@@ -108,46 +111,67 @@ class FileStore:
         """Return what lies in a folder; the file type comes with the name, nothing is opened."""
         folders: list[str] = []
         files: list[str] = []
+        symlinks: list[str] = []
         try:
             with os.scandir(self.absolute(path)) as entries:
                 for entry in entries:
-                    # A symbolic link counts as what it leads to, as it does for the registry.
-                    if entry.is_dir():
+                    # Never followed: it may lead out of the store, or back into it without end.
+                    if entry.is_dir(follow_symlinks=False):
                         folders.append(entry.name)
                     else:
-                        files.append(entry.name)
+                        (symlinks if entry.is_symlink() else files).append(entry.name)
         except (FileNotFoundError, NotADirectoryError):
             pass
         except OSError as error:
             raise _failed("list", path, error) from error
-        return Listing(folders, files)
+        return Listing(folders, files, symlinks)
 
     def stat(self, path: str) -> Stat | None:
-        """Return a file's or a folder's times and size."""
+        """Return a file's or a folder's times and size; of a symbolic link, its own."""
         try:
-            return _stat(os.stat(self.absolute(path)))
+            return _stat(os.lstat(self.absolute(path)))
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
             raise _failed("look at", path, error) from error
 
     def read(self, path: str, limit: int) -> tuple[bytes, Stat] | None:
-        """Return at most `limit` bytes, and the file that they were read from."""
+        """Return at most `limit` bytes, and the file that they were read from.
+
+        A symbolic link is read through, as the registry does, but is not plain; what is neither
+        that nor a file has no content.
+        """
         try:
-            descriptor = os.open(self.absolute(path), _READING)
+            descriptor, is_symlink = self._opened(path)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
             raise _failed("read", path, error) from error
         try:
             status = os.fstat(descriptor)
-            return _content(descriptor, status.st_size, limit), _stat(status)
-        except IsADirectoryError:
-            return None
+            found = _stat(status)
+            if not found.is_plain:
+                return b"", found
+            content = _content(descriptor, status.st_size, limit)
+            return content, replace(found, is_plain=False) if is_symlink else found
         except OSError as error:
             raise _failed("read", path, error) from error
         finally:
             os.close(descriptor)
+
+    def _opened(self, path: str) -> tuple[int, bool]:
+        """Open a file, and say whether that led through a symbolic link at its name."""
+        absolute = self.absolute(path)
+        try:
+            return os.open(absolute, _READING | os.O_NOFOLLOW), False
+        except OSError as error:
+            if error.errno != errno.ELOOP:
+                raise
+        try:
+            return os.open(absolute, _READING), True
+        except (FileNotFoundError, NotADirectoryError) as error:
+            # What it led to may be away for a while, so this is not the same as nothing.
+            raise OSError(errno.ENOLINK, "it is a symbolic link that leads nowhere") from error
 
     def write(self, path: str, content: bytes) -> None:
         """Write a file whole or not at all."""
@@ -294,6 +318,7 @@ def _stat(status: os.stat_result) -> Stat:
         status.st_ctime_ns,
         status.st_ino,
         stat.S_ISDIR(status.st_mode),
+        stat.S_ISREG(status.st_mode),
     )
 
 

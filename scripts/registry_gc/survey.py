@@ -1,6 +1,6 @@
 """Scan and mark: from the store to the plan, one repository at a time."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from registry_gc import inventory, layout
 from registry_gc.errors import StorageError
@@ -10,6 +10,9 @@ from registry_gc.manifests import Manifests
 from registry_gc.plan import Clock, Deletion, Plan, earliest_upload, unneeded_links
 from registry_gc.reachability import Age, reach
 
+Progress = Callable[[int, int], None]
+"""Told after each folder of blobs and each repository how many blobs and repositories were seen."""
+
 
 def survey(
     view: View,
@@ -18,23 +21,33 @@ def survey(
     *,
     blobs: Iterable[Digest] | None = None,
     after_unlinking: bool = False,
+    every_link: bool = False,
+    progress: Progress | None = None,
 ) -> Plan:
-    """Return what is dead now.
+    """Return what is dead now. Raises GuardError for a store that may lie somewhere else.
 
     `blobs` limits the question to these blobs; None asks about every blob of the store. They are
     scanned before the repositories, in the reverse of the order in which a push writes.
 
     Before the unlinking, a blob is dead if only links that are to go name it; afterwards
     (`after_unlinking`) any link that stands protects it, whatever becomes of the link.
+
+    A link that is needed is not opened and counts as naming its folder's digest; with `every_link`,
+    as a burial wants it, all are, and the one that names another blob protects that too.
     """
     plan = Plan()
-    dead = inventory.blobs(view) if blobs is None else set(blobs)
+    inventory.check_top(view.store)
+    dead = _scanned_blobs(view, progress) if blobs is None else set(blobs)
     plan.seen = len(dead)
-    for name in inventory.repository_names(view):
+    for number, name in enumerate(inventory.repository_names(view), start=1):
         found = inventory.repository(view, name)
         dead -= _survey_repository(
             plan, view, manifests, clock, found, after_unlinking=after_unlinking
         )
+        if every_link and dead:
+            dead -= _held_by_misnamed_links(view, found)
+        if progress:
+            progress(plan.seen, number)
     plan.complete = view.complete
     if plan.complete:
         _survey_blobs(plan, view, clock, dead)
@@ -42,6 +55,15 @@ def survey(
         plan.problems.append("no blob is deleted, because a folder could not be read")
     plan.problems[:0] = view.problems
     return plan
+
+
+def _scanned_blobs(view: View, progress: Progress | None) -> set[Digest]:
+    found: set[Digest] = set()
+    for portion in inventory.blobs(view):
+        found.update(portion)
+        if progress:
+            progress(len(found), 0)
+    return found
 
 
 class _Look:
@@ -52,17 +74,21 @@ class _Look:
         self._clock = clock
         self._since = earliest_upload(repository, clock)
         self._links: dict[Entry, Link | None] = {}
+        self.deleted: set[Digest] = set()
+        """The revisions without a link: deleted through the API, which leaves their folders."""
 
     def link(self, entry: Entry) -> Link | None:
         if entry not in self._links:
-            self._links[entry] = self._view.link(entry)
+            link = self._links[entry] = self._view.link(entry)
+            if link is None and entry.kind is Kind.REVISION_LINK and entry.digest:
+                self.deleted.add(entry.digest)
         return self._links[entry]
 
     def age(self, entry: Entry) -> Age:
         link = self.link(entry)
         if link is None:
             return Age.MISSING
-        if link.target is None or self._is_strange(entry, link.target):
+        if link.target is None or not link.stat.is_plain or self._is_strange(entry, link.target):
             return Age.YOUNG
         since = self._since if entry.kind is Kind.LAYER_LINK else None
         young = self._clock.is_young(link.stat.modified, since=since)
@@ -76,7 +102,7 @@ class _Look:
     def _is_strange(self, entry: Entry, target: Digest) -> bool:
         if entry.digest in (None, target) or len(entry.digest or b"") != 32:
             return False  # only a link that is not named by sha256 may lead to another digest
-        self._view.problems.append(
+        self._view.note(
             f"the {entry.kind.value} {entry} names {layout.digest_text(target)}; it counts as live"
         )
         return True
@@ -99,13 +125,15 @@ def _survey_repository(
         age=look.age,
         delete_untagged=clock.options.delete_untagged,
     )
-    protected = reached.live
+    protected = reached.live | _signatures(view, manifests, repository, look)
     before = len(plan.links)
     for entry, reason in unneeded_links(repository, reached):
         age, link = look.age(entry), look.link(entry)
         if link is None:
             plan.vacant.append(layout.folder_of(entry))
             continue
+        if age is Age.OLD and entry.tag and _leads_away(view, entry):
+            age = Age.YOUNG  # its folder is a symbolic link, which may lead out of the store
         if age is Age.OLD:
             plan.links.append(Deletion(entry, reason, link.stat))
         if age is Age.YOUNG or (after_unlinking and not link.away):
@@ -113,11 +141,56 @@ def _survey_repository(
     plan.vacant += repository.hollow
     if repository.complete:
         plan.uploads += [each for each in repository.uploads if clock.is_stale(each)]
-    plan.problems += reached.problems
+    plan.problems += map(layout.shown, reached.problems)
     plan.tags += len(repository.tags)
     if len(plan.links) > before or not (repository.tags or repository.revisions):
         plan.repositories.append(repository.name)
     return protected
+
+
+def _leads_away(view: View, entry: Entry) -> bool:
+    """Say whether a tag's file lies behind a symbolic link; the other folders are looked at anyway.
+
+    Then it may lie outside of the store, where nothing is touched.
+    """
+    folder = layout.folder_of(entry)
+    top = f"{layout.tags(entry.repository)}/{entry.tag}"
+    above = {folder}
+    while folder != top:
+        above.add(folder)
+        folder = folder.rpartition("/")[0]
+    return any(view.lacks(each) for each in sorted(above))
+
+
+def _signatures(
+    view: View, manifests: Manifests, repository: Repository, look: _Look
+) -> set[Digest]:
+    """Return the blobs that hold signatures of schema 1 manifests.
+
+    Registries up to 2.3 wrote them, below the revision; they stay as long as that folder does.
+    """
+    found: set[Digest] = set()
+    for digest in look.deleted | set(filter(manifests.is_signed, repository.revisions)):
+        found |= inventory.signatures(view, Entry(Kind.REVISION_LINK, repository.name, digest))
+    return found
+
+
+def _held_by_misnamed_links(view: View, repository: Repository) -> set[Digest]:
+    """Return the digests that links hold which are named otherwise, reading every one."""
+    name = repository.name
+    entries = [Entry(Kind.LAYER_LINK, name, digest) for digest in repository.layers]
+    entries += [Entry(Kind.REVISION_LINK, name, digest) for digest in repository.revisions]
+    for tag, index in repository.index.items():
+        entries += [Entry(Kind.TAG_INDEX, name, digest, tag) for digest in index]
+    found = set()
+    for entry in entries:
+        target = view.held_elsewhere(entry)
+        if target is not None:
+            found.add(target)
+            view.note(
+                f"the {entry.kind.value} {entry} names {layout.digest_text(target)}, which is kept"
+            )
+    return found
 
 
 def _survey_blobs(plan: Plan, view: View, clock: Clock, dead: Iterable[Digest]) -> None:
@@ -130,8 +203,9 @@ def _survey_blobs(plan: Plan, view: View, clock: Clock, dead: Iterable[Digest]) 
             continue
         if stat is None:
             plan.vacant.append(layout.folder_of(entry))
-        elif stat.is_folder:
-            plan.problems.append(f"unknown folder kept: {layout.path_of(entry)} ({entry})")
+        elif not stat.is_plain:
+            what = "folder" if stat.is_folder else "file"
+            plan.problems.append(f"unknown {what} kept: {layout.path_of(entry)} ({entry})")
         elif not clock.is_young(stat.modified):
             plan.blobs.append(Deletion(entry, "nothing names it", stat))
 

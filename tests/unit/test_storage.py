@@ -36,14 +36,47 @@ class TestReading:
             assert files.stat(path) is None
             assert files.read(path, 10) is None
 
-    def test_a_symbolic_link_is_what_it_leads_to(self, files: FileStore, tmp_path: Path) -> None:
+    def test_a_symbolic_link_is_listed_apart(self, files: FileStore, tmp_path: Path) -> None:
+        """Seen to fail: list it as the folder that it leads to."""
         (tmp_path / "there/folder").mkdir(parents=True)
         (tmp_path / "here").symlink_to("there")
         (tmp_path / "nowhere").symlink_to("missing")
+        (tmp_path / "itself").symlink_to("itself")
 
-        assert sorted(files.list("").folders) == ["here", "there"]
-        assert files.list("").files == ["nowhere"]
-        assert files.list("here").folders == ["folder"]
+        found = files.list("")
+
+        assert (found.folders, found.files) == (["there"], [])
+        assert sorted(found.symlinks) == ["here", "itself", "nowhere"]
+
+    def test_a_symbolic_link_is_read_through_but_not_plain(
+        self, files: FileStore, tmp_path: Path
+    ) -> None:
+        (tmp_path / "file").write_bytes(b"content")
+        (tmp_path / "link").symlink_to("file")
+        (tmp_path / "nowhere").symlink_to("missing")
+
+        found, plain = files.read("link", 10), files.read("file", 10)
+
+        assert found
+        assert plain
+        assert (found[0], found[1].is_plain) == (b"content", False)
+        assert plain[1].is_plain
+        status = files.stat("link")
+        assert status
+        assert not status.is_plain
+        assert status.identity != plain[1].identity
+        with pytest.raises(StorageError, match="cannot read nowhere"):
+            files.read("nowhere", 10)
+
+    def test_what_has_no_end_is_not_waited_for(self, files: FileStore, tmp_path: Path) -> None:
+        """A FIFO that nobody writes to. Seen to hang: open it without O_NONBLOCK."""
+        os.mkfifo(tmp_path / "fifo")
+        (tmp_path / "folder").mkdir()
+
+        for name in ("fifo", "folder"):
+            found = files.read(name, 10)
+            assert found
+            assert (found[0], found[1].is_plain) == (b"", False)
 
     @pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.ESTALE])
     def test_what_cannot_be_read_is_an_error_and_never_empty(
@@ -53,7 +86,7 @@ class TestReading:
         monkeypatch.setattr(os, "scandir", refuse(number))
         with pytest.raises(StorageError, match="cannot list the root directory"):
             files.list("")
-        monkeypatch.setattr(os, "stat", refuse(number))
+        monkeypatch.setattr(os, "lstat", refuse(number))
         with pytest.raises(StorageError, match="cannot look at x"):
             files.stat("x")
         monkeypatch.setattr(os, "open", refuse(number))

@@ -89,6 +89,8 @@ class Pusher:
         what = "push" if what in ("promote", "move") else what
         if error.status == 0 or has_restarted:
             self.counts[f"{what} met a restart"] += 1
+            if error.status:
+                self.counts[f"{what} met a restart: {error.kind}"] += 1
             self.stop.wait(0.05)
             return
         self.counts[f"{what} refused"] += 1
@@ -141,7 +143,11 @@ class Pusher:
         if self.deleted:
             # A recent one: its blobs are just being collected.
             number = self._random.randrange(max(0, len(self.deleted) - 8), len(self.deleted))
-            self._push(*self.deleted.pop(number))
+            repository, manifest = self.deleted.pop(number)
+            if self._random.random() < 0.3:
+                self._push(self._repository(), manifest, mount_from=repository)
+            else:
+                self._push(repository, manifest)
 
     def _promote(self) -> None:
         if tagged := self._tagged():

@@ -22,7 +22,7 @@ CACHES: tuple[Cache, ...] = ("none", "inmemory")
 SHORT = ("--grace-period", "4s", "--settle-period", "2s")
 _ALWAYS = ("--restart", "always", "--max-delete-ratio", "1")
 _AGED = 2 * 3600  # seconds by which old content is made older; more than the default grace period
-_AGED_FROM = 30  # seconds; more than the slowest push takes here
+_AGED_FROM = 120  # seconds; more than the slowest push takes here
 
 
 _CHANGES = {

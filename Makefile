@@ -13,7 +13,7 @@ export CLUSTER
 VENV = $(shell ci/venv.sh)
 PYTHON_FILES := scripts tests ci bench
 
-.PHONY: help demo test test-full lint format bench cluster images push package down clean venv-path lock
+.PHONY: help demo test test-full lint format bench stress cluster images push package down clean venv-path lock
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ format: ## let ruff format the Python files
 
 bench: ## our dry run against the registry's own and against find, as ratios of one run
 	@venv="$(VENV)"; PYTHONPATH=scripts "$$venv/bin/python" bench/bench.py
+
+stress: ## rule 1 on real registries for as long as wished: make stress STRESS_SECONDS=600
+	@venv="$(VENV)"; PYTHONPATH=scripts:tests:ci:. nice "$$venv/bin/python" tests/registry/stress_tables.py
 
 cluster: ## start the kind cluster or find it running; the last line is its kubeconfig's path
 	@python3 ci/cluster.py up

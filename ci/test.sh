@@ -11,11 +11,15 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 marks=(-m "not full")
 [ "${1:-}" = "--full" ] && marks=()
 
-# For certificates and for a real Redis; a minimal Debian lacks both. Not redis-server, whose package
-# would start one: the same program is in redis-tools by another name.
-if ! command -v openssl redis-check-rdb >/dev/null; then
-    printf 'installing openssl and redis-tools with apt-get\n' >&2
-    apt-get update -q >&2 && apt-get install -y -q --no-install-recommends openssl redis-tools >&2
+# For certificates, a real Redis and a real client; a minimal Debian lacks them. Not redis-server,
+# whose package would start one: the same program is in redis-tools by another name.
+missing=()
+for pair in openssl:openssl redis-check-rdb:redis-tools skopeo:skopeo; do
+    command -v "${pair%%:*}" >/dev/null || missing+=("${pair#*:}")
+done
+if [ "${#missing[@]}" -gt 0 ]; then
+    printf 'installing %s with apt-get\n' "${missing[*]}" >&2
+    apt-get update -q >&2 && apt-get install -y -q --no-install-recommends "${missing[@]}" >&2
 fi
 venv=$(ci/venv.sh)
 work=$(mktemp -d)

@@ -50,17 +50,7 @@ last.
 {{- if not (has $gc.mode (list "" "sidecar" "cronjob")) }}
 {{- $found = append $found (printf "garbageCollect.mode is %v. Remove it, and it follows the storage; or set sidecar or cronjob." $gc.mode) }}
 {{- end }}
-{{- if eq (include "docker-registry.cacheKind" .) "redis" }}
-{{- $found = append $found "garbageCollect.enabled is true and the registry caches descriptors in Redis (configData.storage.cache), which this version cannot clean: the collector would refuse. Set configData.storage.cache: null, or garbageCollect.enabled: false." }}
-{{- end }}
 {{- if eq (include "docker-registry.cacheKind" .) "inmemory" }}
-{{- $several := gt (.Values.replicaCount | int) 1 | ternary (printf "replicaCount is %d" (int .Values.replicaCount)) "" }}
-{{- if .Values.autoscaling.enabled }}
-{{- $several = "autoscaling.enabled is true" }}
-{{- end }}
-{{- if $several }}
-{{- $found = append $found (printf "garbageCollect.enabled is true and the registry caches descriptors in memory (configData.storage.cache), but %s: each replica would have to forget what was deleted, and this version restarts one only. Set configData.storage.cache: null, or run one replica." $several) }}
-{{- end }}
 {{- if eq $gc.restart "never" }}
 {{- $found = append $found "garbageCollect.restart is never, but the registry caches descriptors in memory (configData.storage.cache) and would answer for what was deleted until it is restarted. Set configData.storage.cache: null, or garbageCollect.restart: auto." }}
 {{- end }}

@@ -58,6 +58,11 @@ name, and keeps its address.
 {{- include "docker-registry.fullname" . }}-gc
 {{- end }}
 
+{{- /* A Service's name: at most 63 characters, 9 of them the suffix. */}}
+{{- define "docker-registry.gc.peers.name" -}}
+{{- include "docker-registry.fullname" . | trunc 54 | trimSuffix "-" }}-gc-peers
+{{- end }}
+
 {{- /*
 docker-registry.gc.cronJob.name: at most 52 characters, 18 of them the suffix: the controller appends
 11 to name a Job, and a Job may have 63.

@@ -94,7 +94,10 @@ def test_the_options_reach_the_collector(render: Renderer) -> None:
         "GC_GRACE_PERIOD": "1h",
         "GC_MAX_DELETE_RATIO": "1",
         "GC_MEMORY_START_DELAY": "10m",
+        "GC_PEERS_HOST": "test-docker-registry-gc-peers.test-ns.svc",
         "GC_PERIOD": "",
+        "GC_POD_IP": None,
+        "GC_POD_NAME": None,
         "GC_PORT": "5002",
         "GC_QUARANTINE": "7d",
         "GC_RESTART": "always",
@@ -336,3 +339,41 @@ def test_the_hooks_resources_are_where_twuni_has_them(render: Renderer) -> None:
     assert hook is not None
     assert hook["spec"]["containers"][0]["resources"] == resources
     assert containers(registry_pod(rendered))["gc"]["resources"] != resources
+
+
+MEMORY = {"storage": {"cache": {"blobdescriptor": "inmemory"}}}
+
+
+class TestReplicas:
+    """They find each other in the store; the Service's name tells of pods without a collector."""
+
+    def test_each_says_who_it_is_and_knows_where_the_others_are(self, render: Renderer) -> None:
+        """Seen to fail: the name without its namespace; no publishNotReadyAddresses."""
+        rendered = render({**ENABLED, "replicaCount": 2, "persistence": {"enabled": True}})
+        environment = {e["name"]: e for e in containers(registry_pod(rendered))["gc"]["env"]}
+        (service,) = (
+            thing for thing in rendered if thing["metadata"]["name"].endswith("-gc-peers")
+        )
+
+        name, namespace = service["metadata"]["name"], service["metadata"]["namespace"]
+        assert environment["GC_PEERS_HOST"]["value"] == f"{name}.{namespace}.svc"
+        for variable, path in {"GC_POD_IP": "status.podIP", "GC_POD_NAME": "metadata.name"}.items():
+            assert environment[variable]["valueFrom"] == {"fieldRef": {"fieldPath": path}}
+        assert service["spec"]["clusterIP"] == "None"
+        assert service["spec"]["publishNotReadyAddresses"] is True
+        labels = registry_pod(rendered)["metadata"]["labels"]
+        assert service["spec"]["selector"].items() <= labels.items()
+
+    def test_in_an_emptydir_each_has_a_store_of_its_own(self, render: Renderer) -> None:
+        """Then the others are no replicas, and must not be waited for."""
+        rendered = render({**ENABLED, "replicaCount": 2})
+
+        assert not [thing for thing in rendered if thing["metadata"]["name"].endswith("-gc-peers")]
+        names = [e["name"] for e in containers(registry_pod(rendered))["gc"]["env"]]
+        assert "GC_PEERS_HOST" not in names
+
+    def test_they_may_cache_in_memory_or_in_redis(self, each_helm: Renderer) -> None:
+        redis = {"storage": {"cache": {"blobdescriptor": "redis"}}}
+        for config in (MEMORY, redis):
+            assert each_helm({**ENABLED, "replicaCount": 2, "configData": config})
+            assert each_helm({**ENABLED, "autoscaling": {"enabled": True}, "configData": config})

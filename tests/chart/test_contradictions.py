@@ -33,35 +33,21 @@ CASES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
         {"garbageCollect": {**ON, "mode": "daemon"}},
         ("garbageCollect.mode is daemon",),
     ),
-    "memory of two replicas": (
-        {"replicaCount": 2, "configData": MEMORY, "garbageCollect": ON},
-        ("replicaCount is 2", "configData.storage.cache: null", "one replica"),
-    ),
-    "memory of many replicas": (
-        {"autoscaling": ON, "configData": MEMORY, "garbageCollect": ON},
-        ("autoscaling.enabled is true", "configData.storage.cache: null"),
-    ),
     "memory by a variable": (
         {
-            "replicaCount": 2,
-            "garbageCollect": ON,
+            "garbageCollect": {**ON, "restart": "never"},
             "extraEnvVars": [
                 {"name": "REGISTRY_STORAGE_CACHE_BLOBDESCRIPTOR", "value": "inmemory"}
             ],
         },
-        ("replicaCount is 2",),
+        ("garbageCollect.restart is never",),
     ),
     "memory by its old name": (
         {
-            "replicaCount": 2,
-            "garbageCollect": ON,
+            "garbageCollect": {**ON, "restart": "never"},
             "configData": {"storage": {"cache": {"layerinfo": "inmemory"}}},
         },
-        ("replicaCount is 2",),
-    ),
-    "a cache in Redis": (
-        {"configData": {"storage": {"cache": {"blobdescriptor": "redis"}}}, "garbageCollect": ON},
-        ("Redis", "configData.storage.cache: null"),
+        ("garbageCollect.restart is never",),
     ),
     "memory without a restart": (
         {"configData": MEMORY, "garbageCollect": {**ON, "restart": "never"}},

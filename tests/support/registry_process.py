@@ -62,6 +62,7 @@ class RegistryProcess:
     environment: Mapping[str, str] = field(default_factory=dict)
     configuration: str = ""  # a whole file instead of the one that the options make
     serves: "RegistryProcess | None" = None  # another one's configuration: its second replica
+    shared_store: Path | None = None  # where another pod's registry has its store too
     port: int = field(default_factory=free_port)
     comes_back: bool = True
     starts: int = 0
@@ -74,6 +75,8 @@ class RegistryProcess:
     @property
     def root(self) -> Path:
         """Return the root directory, whose store lies below `docker/registry/v2`."""
+        if self.shared_store:
+            return self.shared_store
         return self.serves.root if self.serves else self.folder / "store"
 
     @property

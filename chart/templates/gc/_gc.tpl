@@ -106,8 +106,20 @@ registry out of the Service.
     {{- include "docker-registry.gc.optionsEnv" . | nindent 4 }}
     - name: GC_MEMORY_START_DELAY
       value: {{ include "docker-registry.text" $gc.sidecar.memoryStartDelay | quote }}
+    {{- with include "docker-registry.gc.peersHost" . }}
+    - name: GC_PEERS_HOST
+      value: {{ . | quote }}
+    {{- end }}
     - name: GC_PERIOD
       value: {{ include "docker-registry.text" $gc.period | quote }}
+    - name: GC_POD_IP
+      valueFrom:
+        fieldRef:
+          fieldPath: status.podIP
+    - name: GC_POD_NAME
+      valueFrom:
+        fieldRef:
+          fieldPath: metadata.name
     - name: GC_PORT
       value: {{ include "docker-registry.gc.port" . | quote }}
     - name: GC_START_DELAY
@@ -144,6 +156,16 @@ registry out of the Service.
     - name: gc-token
       mountPath: {{ include "docker-registry.gc.tokenFolder" . }}
       readOnly: true
+{{- end }}
+
+{{- /*
+docker-registry.gc.peersHost (root context): a name for all of the release's pods, where they may
+share a volume; in an emptyDir each has a store of its own.
+*/}}
+{{- define "docker-registry.gc.peersHost" -}}
+{{- if and (eq (include "docker-registry.gc.inPod" .) "true") (ne (include "docker-registry.volumeKind" .) "emptyDir") }}
+{{- printf "%s.%s.svc" (include "docker-registry.gc.peers.name" .) (include "docker-registry.namespace" .) }}
+{{- end }}
 {{- end }}
 
 {{- /*

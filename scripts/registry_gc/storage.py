@@ -61,8 +61,14 @@ class Store(Protocol):
     def read(self, path: str, limit: int) -> tuple[bytes, Stat] | None:
         """Return at most `limit` bytes, and the file that they were read from."""
 
+    def stream(self, path: str) -> Iterator[bytes]:
+        """Yield a file's content in parts; nothing for what is missing or no plain file."""
+
     def write(self, path: str, content: bytes) -> None:
         """Write a file whole or not at all."""
+
+    def give_owner(self, source: str, target: str) -> None:
+        """Give a file the owner of another or of a folder, as far as we may."""
 
     def rename(self, source: str, target: str) -> bool:
         """Move a file or folder and make the target's folder; False if the source is gone."""
@@ -93,6 +99,7 @@ _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EXDEV)
 _NO_RENAMEAT2 = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
 _RENAME_NOREPLACE = 1
+_PART = 1024 * 1024  # bytes
 _AT_FDCWD = -100
 _READING = os.O_RDONLY | os.O_NONBLOCK  # a pipe that lies there by mistake must not stop us
 
@@ -159,6 +166,23 @@ class FileStore:
         finally:
             os.close(descriptor)
 
+    def stream(self, path: str) -> Iterator[bytes]:
+        """Yield a file's content in parts; nothing for what is missing or no plain file."""
+        try:
+            descriptor = os.open(self.absolute(path), _READING | os.O_NOFOLLOW)
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        except OSError as error:
+            raise _failed("read", path, error) from error
+        try:
+            if _stat(os.fstat(descriptor)).is_plain:
+                while part := os.read(descriptor, _PART):
+                    yield part
+        except OSError as error:
+            raise _failed("read", path, error) from error
+        finally:
+            os.close(descriptor)
+
     def _opened(self, path: str) -> tuple[int, bool]:
         """Open a file, and say whether that led through a symbolic link at its name."""
         absolute = self.absolute(path)
@@ -197,6 +221,13 @@ class FileStore:
             except FileNotFoundError:
                 return False
             return True
+
+    def give_owner(self, source: str, target: str) -> None:
+        """Give a file the owner of another or of a folder, as far as we may."""
+        # A file of ours that the registry's user cannot write would refuse its next push.
+        with contextlib.suppress(OSError):
+            status = os.lstat(self.absolute(source))
+            os.chown(self.absolute(target), status.st_uid, status.st_gid)
 
     def rename(self, source: str, target: str) -> bool:
         """Move a file or folder and make the target's folder; False if the source is gone."""

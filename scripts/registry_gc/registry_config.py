@@ -1,8 +1,10 @@
 """The registry's effective configuration: its YAML and its `REGISTRY_*` variables.
 
 A collector that reads another root directory than the registry deletes the wrong store, so this is
-computed exactly as the registry does it, and what would stop the registry stops us.
-Source: distribution v3.1.1, configuration/ and registry/handlers/app.go (NewApp).
+computed exactly as the registry does it, and what would stop the registry stops us. Which version
+serves a file is not known: where registry 2.8 and 3 differ, one of them does not start, and we read
+what the other one runs with. A value of the wrong type in registry 3 is refused for both.
+Source: distribution v3.1.1, configuration/ and registry/handlers/app.go (NewApp); v2.8.2, the same.
 """
 
 import re
@@ -86,7 +88,7 @@ def effective(text: str, environment: Mapping[str, str]) -> RegistryConfig:
     parameters = _map(storage.get(driver))
     http = _map(configuration.get("HTTP"))
     tls = _map(http.get("TLS"))
-    _check_options(storage, _map(configuration.get("Tags")))
+    _check_options(storage, _map(configuration.get("Tags")), notes)
     root = _root(parameters, notes) if driver == "filesystem" else ""
     _check_purging(storage)
     cache = _cache(storage, notes)
@@ -240,9 +242,11 @@ def _check_purging(storage: Mapping[str, object]) -> None:
         )
 
 
-def _check_options(storage: Mapping[str, object], tags: Mapping[str, object]) -> None:
+def _check_options(
+    storage: Mapping[str, object], tags: Mapping[str, object], notes: list[str]
+) -> None:
     if _number(tags.get("MaxTags")) < 0:
-        raise _refused("tags.maxtags is below 0", "write a number from 0 on, or remove it")
+        notes.append("registry 3 does not start: tags.maxtags is below 0 (2.8 does not know it)")
     if "redirect" in storage and not isinstance(_map(storage["redirect"]).get("disable"), bool):
         raise _refused("storage.redirect.disable is not a boolean", "write true or false")
     tag = _map(storage.get("tag"))
@@ -260,7 +264,10 @@ def _cache(storage: Mapping[str, object], notes: list[str]) -> Cache:
     if kind == "inmemory":
         size = sprint(section.get("blobdescriptorsize", 0))
         if not re.fullmatch(r"[-+]?[0-9]+", size):
-            raise _refused("storage.cache.blobdescriptorsize is not a number", "write a number")
+            notes.append(
+                "registry 3 does not start: storage.cache.blobdescriptorsize is not a number (2.8 "
+                "does not know it)"
+            )
         return "inmemory"
     if kind == "redis":
         return "redis"

@@ -155,6 +155,16 @@ class _Variable:
     def _slice(
         self, type_: Slice, list_: list[object], path: list[str], *, settable: bool
     ) -> list[object]:
+        """Set an entry of a list, which registry 3 alone can do."""
+        try:
+            return self._entry(type_, list_, path, settable=settable)
+        except (DecodeError, _PanicError) as error:
+            self.notes.append(f"registry 3 does not start: {self.name}: {error} (2.8 ignores it)")
+            return list_
+
+    def _entry(
+        self, type_: Slice, list_: list[object], path: list[str], *, settable: bool
+    ) -> list[object]:
         if not path:
             raise _PanicError("it ends in an index")
         index = _index(path[0])
@@ -164,8 +174,9 @@ class _Variable:
             if not settable:
                 raise _PanicError("a list there cannot grow")
             list_ = [*list_, None]
-        list_[index] = self.overwrite(type_.element, list_[index], path[1:], settable=True)
-        return list_
+        changed = list(list_)
+        changed[index] = self.overwrite(type_.element, list_[index], path[1:], settable=True)
+        return changed
 
     def _decoded(self, type_: Type, current: object) -> object:
         return decode(parse(self.value), type_, current)

@@ -21,8 +21,13 @@ from support.config_grammar import NAMES, Case, draw
 from support.registry_process import free_port, registry_binary
 from support.waiting import until
 
-BASE = int(os.environ.get("CONFIG_SEED", "0"))
 GATE, FULL = range(60), range(60, 400)
+BASE = int(os.environ.get("CONFIG_SEED", "0"))
+# What one version does not start with while the other one does, in the words of its log.
+STOPS_ALONE = {
+    "3.1.1": r"maxtags limit|invalid blobdescriptorsize|undefined index|index out of range",
+    "2.8": r"storage type\. Provided: \[.*\btag\b|multiple storage drivers .*\btag\b",
+}
 DEFAULT = "/var/lib/registry"
 # Directories that the grammar names, and what the odd values of its root directories come to.
 PLACES = (*NAMES, "default", "<nil>", "83", "1000", "true", "n", "1:30")
@@ -150,16 +155,19 @@ class Subject:
         return self.client.has_blob(repository, digest_of(BLOB))
 
 
+@pytest.mark.parametrize("version", ["3.1.1", "2.8"])
 @pytest.mark.parametrize(
     "seed", [*GATE, *(pytest.param(seed, marks=pytest.mark.full) for seed in FULL)]
 )
-def test_ours_and_the_registry_agree(tmp_path: Path, seed: int, may_mount: bool) -> None:
+def test_ours_and_the_registry_agree(
+    tmp_path: Path, seed: int, version: str, may_mount: bool
+) -> None:
     """Rule 10, and the root of all others. Seen to fail: read scalars as PyYAML does."""
-    agree(draw(BASE + seed, tmp_path), tmp_path, mount=may_mount)
+    agree(draw(BASE + seed, tmp_path), tmp_path, mount=may_mount, version=version)
 
 
-def agree(case: Case, folder: Path, *, mount: bool, version: str = "3.1.1") -> Behaviour:
-    """Check one case and return what both say."""
+def agree(case: Case, folder: Path, *, mount: bool, version: str) -> Behaviour:
+    """Check one case and return what the registry does."""
     expected = in_our_opinion(case, folder)
     if expected.root == str(folder / "default") and not mount:
         pytest.skip("it would write to the machine's own /var/lib/registry")
@@ -169,9 +177,11 @@ def agree(case: Case, folder: Path, *, mount: bool, version: str = "3.1.1") -> B
         found = subject.behaviour()
     finally:
         subject.close()
-    log = subject.log.read_text(errors="replace")[-2000:]
+    log = subject.log.read_text(errors="replace")[-3000:]
     if found.driver not in ("", "filesystem", "inmemory") and not expected.driver:
         # Ours refuses something that this registry would only have come to after its driver.
+        return found
+    if not found.driver and expected.driver and re.search(STOPS_ALONE[version], log):
         return found
     assert found == expected, f"{case.text}\n{dict(case.environment)}\n--- log\n{log}"
     return found

@@ -50,6 +50,16 @@ _MAINTENANCE = (
     "{uploadpurging: {enabled: true}}",
     "{uploadpurging: {enabled: true, age: 168h, interval: 24h, dryrun: no}}",
 )
+_OTHERS = (
+    "tags: {maxtags: 100}",
+    "tags: {maxtags: -1}",
+    "http: {secret: x, net: udp}",
+    "health: {storagedriver: {enabled: yes, interval: 10s, threshold: 3}}",
+    "health: {storagedriver: {enabled: maybe}}",
+    "unknown: {storage: {filesystem: {rootdirectory: /nowhere}}}",
+    "---\nstorage: inmemory",
+)
+_LINKS = ("AUTH", "HEALTH", "LOG", "MIDDLEWARE", "NOTIFICATIONS", "PROXY", "REDIS", "TAGS")
 _BOOLEANS = ("true", "true", "no", "on", "y", "'yes'", "false", "1", "")
 
 
@@ -68,6 +78,8 @@ class _Grammar:
             )
         if self._dice.random() < 0.2:
             parts.append(f"log: {{level: {self._pick('warn', 'INFO', 'loud')}, fields: {{a: 1}}}}")
+        if self._dice.random() < 0.15:
+            parts.append(str(self._pick(*_OTHERS)))
         variables: dict[str, str] = {}
         for _ in range(self._dice.choice((0, 0, 1, 1, 2, 3))):
             name, value = self._variable()
@@ -108,6 +120,11 @@ class _Grammar:
         driver = self._pick(
             *(f"filesystem: {{rootdirectory: {self._root()}}}",) * 6,
             f"filesystem: {{rootdirectory: {self._root()}, maxthreads: {self._threads()}}}",
+            f"filesystem: &here {{rootdirectory: {self._root()}}}",
+            f"filesystem: {{<<: {{rootdirectory: {self._place()}, maxthreads: 50}}}}",
+            f"filesystem: {{RootDirectory: {self._place()}}}",
+            f"filesystem: {{? rootdirectory : !!str {self._root()}}}",
+            f"Filesystem: {{rootdirectory: {self._place()}}}",
             "filesystem: ",
             "inmemory: ",
             "s3: {bucket: b}",
@@ -127,6 +144,8 @@ class _Grammar:
         if self._dice.random() < 0.05:
             lines.append(f"tag: {{concurrencylimit: {self._pick('5', '-1', 'x')}}}")
         self._dice.shuffle(lines)
+        if self._dice.random() < 0.05:
+            lines.append(f"filesystem: {{rootdirectory: {self._place()}}}")  # once more
         return "storage:\n" + "\n".join(f"  {line}" for line in lines)
 
     def _variable(self) -> tuple[str, str]:
@@ -151,6 +170,10 @@ class _Grammar:
             lambda: ("STORAGE_FILESYSTEM_ROOTDIRECTORY_X", "y"),
             lambda: ("PORT_5000_TCP_ADDR", "10.96.0.7"),
             lambda: ("HTTP_PORT", "tcp://10.96.0.7:5000"),
+            lambda: (f"{self._pick(*_LINKS)}_PORT", "tcp://10.96.0.7:5000"),
+            lambda: ("HTTP_TLS_CLIENTCAS_0", str(self._pick("ca.pem", "{a: b}"))),
+            lambda: (f"NOTIFICATIONS_ENDPOINTS_{self._pick(0, 1)}_NAME", "x"),
+            lambda: ("TAGS_MAXTAGS", str(self._pick("5", "-1"))),
             lambda: ("HTTP_DRAINTIMEOUT", str(self._pick("5s", "0", "soon"))),
             lambda: ("LOG_LEVEL", str(self._pick("warn", "loud"))),
             lambda: ("VERSION", str(self._pick("0.1", "0.2"))),

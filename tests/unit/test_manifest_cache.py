@@ -50,19 +50,20 @@ def look(root: Path, *, save: bool = True) -> tuple[Plan, list[str]]:
     return found, files.reads
 
 
-def three_images(store: StoreBuilder) -> list[str]:
-    images = [store.image("app", f"v{number}", layers=[f"{number}"]) for number in range(2)]
-    images.append(store.index("app", images, "all"))
+def four_manifests(store: StoreBuilder) -> str:
+    """Write an index with two children and an image that is dead; return the child with a tag."""
+    child = store.image("app", "v0", layers=["0"])
+    store.index("app", [child, store.image("app", layers=["1"])], "all")
     store.image("other", layers=["dead"])
     store.age()
-    return images
+    return child
 
 
 def test_the_second_run_reads_no_manifest_and_plans_the_same(
     store: StoreBuilder, tmp_path: Path
 ) -> None:
     """Seen to fail: save nothing; and let `unpacked` forget the children."""
-    three_images(store)
+    four_manifests(store)
 
     first, reads = look(tmp_path)
     second, again = look(tmp_path)
@@ -93,7 +94,7 @@ def test_rule_8_damage_is_noticed_all_the_same(
     store: StoreBuilder, tmp_path: Path, damage: Callable[[Path], None]
 ) -> None:
     """Seen to fail: compare the size alone."""
-    image = three_images(store)[0]
+    image = four_manifests(store)
     look(tmp_path)
     damage(store.blob_path(image))
 
@@ -104,7 +105,7 @@ def test_rule_8_damage_is_noticed_all_the_same(
 
 
 def test_a_manifest_that_is_gone_is_gone(store: StoreBuilder, tmp_path: Path) -> None:
-    image = three_images(store)[0]
+    image = four_manifests(store)
     look(tmp_path)
     store.blob_path(image).unlink()
 
@@ -141,7 +142,7 @@ def test_a_damaged_cache_counts_as_empty_and_is_written_anew(
     store: StoreBuilder, tmp_path: Path, damage: Callable[[bytes], bytes]
 ) -> None:
     """Seen to fail: do not compare the hash; it would believe in other references."""
-    three_images(store)
+    four_manifests(store)
     first, _ = look(tmp_path)
     file = tmp_path / PATH
     sound = file.read_bytes()
@@ -155,7 +156,7 @@ def test_a_damaged_cache_counts_as_empty_and_is_written_anew(
 
 
 def test_a_cache_that_is_no_file_is_done_without(store: StoreBuilder, tmp_path: Path) -> None:
-    three_images(store)
+    four_manifests(store)
     (tmp_path / PATH).mkdir(parents=True)
 
     assert len(look(tmp_path)[1]) == len(look(tmp_path)[1]) == 4
@@ -165,7 +166,7 @@ def test_a_full_disk_does_without(
     store: StoreBuilder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Seen to fail: let the error through: a collection that frees room would fail."""
-    three_images(store)
+    four_manifests(store)
 
     def no_room(_self: FileStore, path: str, _content: bytes) -> None:
         raise NoSpaceError(path)
@@ -183,7 +184,7 @@ def test_what_was_changed_just_before_it_was_read_is_read_again(
     Seen to fail: save it all the same.
     """
     monkeypatch.undo()
-    three_images(store)
+    four_manifests(store)
 
     assert len(look(tmp_path)[1]) == len(look(tmp_path)[1]) == 4
 
@@ -192,7 +193,7 @@ def test_it_is_bounded(
     store: StoreBuilder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Seen to fail: remember without looking at the room."""
-    three_images(store)
+    four_manifests(store)
     monkeypatch.setattr(manifests, "ROOM", 250)
 
     _, reads = look(tmp_path)
@@ -205,7 +206,7 @@ def test_it_is_bounded(
 
 
 def test_what_is_unchanged_is_not_written_again(store: StoreBuilder, tmp_path: Path) -> None:
-    three_images(store)
+    four_manifests(store)
     look(tmp_path)
     before = (tmp_path / PATH).stat().st_ino
 

@@ -16,6 +16,7 @@ from registry_gc import __version__
 from registry_gc import report as reports
 from registry_gc.errors import CollectorError, ConfigurationError
 from registry_gc.options import CollectOptions, duration
+from registry_gc.progress import Progress
 from registry_gc.registry_config import DEFAULT_PATHS
 from registry_gc.report import Report
 from registry_gc.run import Run
@@ -52,7 +53,7 @@ _Command = Callable[..., None]
 
 
 def _option(name: str, **settings: Any) -> Callable[[_Command], _Command]:
-    """Make an option that can also be set as GC_<OPTION>."""
+    """Make an option that can also be set as GC_<OPTION>; several values with spaces between."""
     variable = name.partition("/")[0].removeprefix("--").replace("-", "_").upper()
     return click.option(name, envvar=f"GC_{variable}", show_envvar=True, **settings)
 
@@ -104,6 +105,18 @@ def _collect_options(command: _Command) -> _Command:
             type=click.FloatRange(0, 1),
             default=0.8,
             help="Refuse to remove more than this share of more than 100 blobs.",
+        ),
+        _option(
+            "--repository",
+            multiple=True,
+            metavar="PATTERN",
+            help="Only remove from repositories of this pattern, such as 'team/*'; all others are "
+            "still looked at. May be given several times.",
+        ),
+        _option(
+            "--max-duration",
+            type=_DURATION,
+            help="Stop, and put everything back, if it takes longer than this.",
         ),
         _option("--output", type=click.Choice(["text", "json"]), default="text"),
     )
@@ -201,12 +214,20 @@ def hook() -> None:
         sys.exit(run(HookSettings.from_environment(os.environ), click.echo))
 
 
-def _run(config: Path | None, output: str, **options: Any) -> None:
+def _run(
+    config: Path | None, output: str, repository: tuple[str, ...] = (), **options: Any
+) -> None:
     with _Failing():
         stop = Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda _number, _frame: stop.set())
-        run = Run(_config_path(config), CollectOptions(**options), os.environ, stop)
+        run = Run(
+            _config_path(config),
+            CollectOptions(repositories=repository, **options),
+            os.environ,
+            stop,
+            progress=Progress(sys.stderr),
+        )
         done, code = run.collect()
         _print(done, output)
         sys.exit(code)

@@ -10,6 +10,8 @@ Until the removal everything can be put back, and is when anything fails.
 """
 
 import contextlib
+import math
+import time
 from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass, field
 from threading import Event
@@ -24,7 +26,7 @@ from registry_gc.manifests import Manifests
 from registry_gc.options import CollectOptions, Restart, nanoseconds
 from registry_gc.plan import Clock, Deletion, Plan, check_guards
 from registry_gc.storage import NoSpaceError, Store
-from registry_gc.survey import has_repositories, survey
+from registry_gc.survey import Progress, has_repositories, survey
 from registry_gc.vacant import remove_place_of, remove_repository, remove_vacant
 
 
@@ -70,7 +72,8 @@ class Outcome:
 class Collection:
     """One run over one store, whose lock the caller holds.
 
-    `stop` ends it early with everything put back; `enter` is told each phase as it begins.
+    `stop` ends it early with everything put back, and so does `ends` of the monotonic clock;
+    `enter` is told each phase as it begins, `progress` what the scan has seen.
     """
 
     store: Store
@@ -78,11 +81,19 @@ class Collection:
     memory: Memory
     stop: Event = field(default_factory=Event)
     enter: Callable[[str], None] = lambda _phase: None
+    progress: Progress | None = None
+    ends: float = math.inf
 
-    def plan(self) -> Plan:
-        """Return what a collection would do now; changes nothing."""
+    def plan(self, *, every_link: bool = False) -> Plan:
+        """Return what a collection would do now, see `survey`; changes nothing."""
         view = View(self.store, Journal(self.store).taken)
-        found = survey(view, Manifests(view.read_blob), self._clock())
+        found = survey(
+            view,
+            Manifests(view.read_blob),
+            self._clock(),
+            every_link=every_link,
+            progress=self._seen,
+        )
         check_guards(found, self.options, has_repositories=has_repositories(view))
         return found
 
@@ -115,10 +126,12 @@ class Collection:
         journal = Journal(self.store)
         recover(self.store, journal)
         self.enter("scan")
-        found = self.plan()
+        found = self.plan(every_link=True)
         outcome = Outcome(found, problems=found.problems)
         self.enter("remove")
         for deletion in (*found.links, *found.blobs):
+            if self._is_to_end():
+                raise _stopped_offline()
             self.store.remove(f"{REGISTRY}/{path_of(deletion.entry)}")
             remove_place_of(self.store, deletion.entry)
             outcome.count(deletion)
@@ -130,8 +143,8 @@ class Collection:
         return outcome
 
     def wait(self, seconds: float) -> None:
-        """Wait, but raise StoppedError as soon as the run is told to end."""
-        self.stop.wait(max(0.0, seconds))
+        """Wait, but raise StoppedError as soon as the run is to end."""
+        self.stop.wait(max(0.0, min(seconds, self.ends - time.monotonic())))
         self._check_stop()
 
     def _end_quarantine(self, journal: Journal) -> None:
@@ -168,13 +181,15 @@ class Collection:
             _discard(self.store, journal)
 
     def _take_and_confirm(self, found: Plan, journal: Journal, outcome: Outcome) -> None:
-        healing = Healing(self.store, self.options, journal, self.wait)
+        healing = Healing(self.store, self.options, journal, self.wait, self._seen)
         self.enter("unlink")
         self._take(found.links, journal, outcome)
         self.enter("settle")
         healing.go_on_for(self.options.settle_period.total_seconds())
         self.enter("bury")
         self._take(healing.still_dead(found.blobs), journal, outcome)
+        known = set(outcome.problems)
+        outcome.problems += [each for each in healing.problems if each not in known]
         if not journal.taken:
             return
         self.enter("forget")
@@ -246,12 +261,24 @@ class Collection:
     def _clock(self) -> Clock:
         return Clock(self.store.now(), self.options)
 
+    def _seen(self, blobs: int, repositories: int) -> None:
+        """Note what a scan has seen; it may take long, so it ends when the run is to end."""
+        self._check_stop()
+        if self.progress:
+            self.progress(blobs, repositories)
+
+    def _is_to_end(self) -> bool:
+        return self.stop.is_set() or time.monotonic() >= self.ends
+
     def _check_stop(self) -> None:
-        if self.stop.is_set():
+        if self._is_to_end():
+            told = self.stop.is_set()
             raise StoppedError(
                 "the collection was stopped; everything was put back",
-                why="it was told to end",
-                next_step="nothing; the next run starts anew",
+                why="it was told to end" if told else "it took longer than --max-duration",
+                next_step="nothing; the next run starts anew"
+                if told
+                else "raise --max-duration, or collect less at once with --repository",
             )
 
 
@@ -289,6 +316,14 @@ def _prepare(journal: Journal) -> bool:
     except NoSpaceError:
         return False
     return True
+
+
+def _stopped_offline() -> StoppedError:
+    return StoppedError(
+        "the collection was stopped before its end; what it had removed by then was not needed",
+        why="it was told to end, or took longer than --max-duration",
+        next_step="collect again for the rest",
+    )
 
 
 def _not_undone(failed: list[str]) -> StorageError:

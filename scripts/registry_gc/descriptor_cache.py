@@ -8,7 +8,6 @@ nothing is to do.
 
 import math
 import re
-import subprocess
 from collections.abc import Callable, Set
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -171,6 +170,8 @@ def _edited(config_path: Path) -> float:
 
 def _version(registry: RegistryProcess) -> tuple[int, ...]:
     """Ask the registry's own program for its version; empty if it does not say."""
+    import subprocess  # here: a plan starts no program
+
     try:
         said = subprocess.run(
             [f"/proc/{registry.pid}/exe", "--version"],

@@ -14,14 +14,14 @@ from registry_gc.manifests import Manifests
 from registry_gc.options import CollectOptions
 from registry_gc.plan import Clock, Deletion, Plan
 from registry_gc.storage import Store
-from registry_gc.survey import survey
+from registry_gc.survey import Progress, survey
 
 _PASS = 3.0  # seconds from one look to the next
 _SHARE = 4  # a look takes at most a fifth of the time, however large the store
 
 
 class Healing:
-    """Heals one run. `wait` waits so many seconds, or raises to end the run."""
+    """Heals one run. `wait` waits so many seconds; it and `progress` may raise to end the run."""
 
     def __init__(
         self,
@@ -29,13 +29,17 @@ class Healing:
         options: CollectOptions,
         journal: Journal,
         wait: Callable[[float], None],
+        progress: Progress | None = None,
     ) -> None:
         self._store = store
         self._options = options
         self._journal = journal
         self._wait = wait
+        self._progress = progress
         self._manifests = Manifests(View(store, journal.taken).read_blob)
         self._due = 0.0
+        self.problems: list[str] = []
+        """The damage that the last full scan met: it reads every link, so it may meet more."""
 
     def go_on_for(self, seconds: float) -> None:
         """Heal for so long, and then until a look finds nothing to put back.
@@ -74,10 +78,21 @@ class Healing:
 
         A blob that the first scan did not see is never among them, nor one that was written anew.
         """
-        dead = {blob.entry: blob for blob in self._plan(None).blobs}
+        dead = {blob.entry: blob for blob in self._plan(None, every_link=True).blobs}
         return [blob for blob in planned if dead.get(blob.entry) == blob]
 
-    def _plan(self, blobs: list[Digest] | None) -> Plan:
+    def _plan(self, blobs: list[Digest] | None, *, every_link: bool = False) -> Plan:
         view = View(self._store, self._journal.taken)
         clock = Clock(self._store.now(), self._options)
-        return survey(view, self._manifests, clock, blobs=blobs, after_unlinking=True)
+        plan = survey(
+            view,
+            self._manifests,
+            clock,
+            blobs=blobs,
+            after_unlinking=True,
+            every_link=every_link,
+            progress=self._progress,
+        )
+        if every_link:
+            self.problems = plan.problems
+        return plan

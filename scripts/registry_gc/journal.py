@@ -70,7 +70,7 @@ class Journal:
         False if it is gone or somebody has written it anew: then it stays. Raises NoSpaceError.
         """
         path = f"{REGISTRY}/{layout.path_of(deletion.entry)}"
-        if not _same(self._store.stat(path), deletion.stat):
+        if not deletion.stat.is_plain or not _same(self._store.stat(path), deletion.stat):
             return False
         away = f"{TAKEN}/{_mirrored(deletion.entry)}"
         if not self._with_room(lambda: self._store.rename(path, away)):
@@ -278,13 +278,17 @@ def _entry_at(path: str) -> Entry | None:
 
 
 def _files(store: Store, top: str) -> Iterator[str]:
-    listing = store.list(top)
-    yield from (f"{top}/{name}" for name in listing.files)
-    for name in listing.folders:
-        yield from _files(store, f"{top}/{name}")
+    """Yield every file below a folder; by a list, because folders may be nested very deeply."""
+    folders = [top]
+    for folder in folders:
+        listing = store.list(folder)
+        yield from (f"{folder}/{name}" for name in (*listing.files, *listing.symlinks))
+        folders += [f"{folder}/{name}" for name in listing.folders]
 
 
 def _remove_folders(store: Store, top: str) -> None:
-    for name in store.list(top).folders:
-        _remove_folders(store, f"{top}/{name}")
-    store.remove_folder(top)
+    folders = [top]
+    for folder in folders:
+        folders += [f"{folder}/{name}" for name in store.list(folder).folders]
+    for folder in reversed(folders):
+        store.remove_folder(folder)

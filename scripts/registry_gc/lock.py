@@ -12,7 +12,6 @@ import errno
 import fcntl
 import json
 import os
-import socket
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -130,7 +129,7 @@ def _failed(error: OSError) -> StorageError:
 
 def _write_holder(store: FileStore, run: str) -> None:
     known = {
-        "host": socket.gethostname(),
+        "host": os.uname().nodename,
         "pid": os.getpid(),
         "run": run,
         "since": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from fnmatch import fnmatchcase
 from typing import Literal
 
 from registry_gc.errors import ConfigurationError
@@ -54,7 +55,8 @@ class CollectOptions:
 
     `grace_period` is the least age of what may go, `settle_period` the wait between the unlinking
     and the burial and again between the burial and the removal. `max_delete_ratio` is a share of
-    the blobs, 0 to 1.
+    the blobs, 0 to 1. `repositories` are patterns as of a shell, where `*` stands for slashes too;
+    none means all. After `max_duration` a run that has not decided what to remove ends.
     """
 
     grace_period: timedelta = timedelta(hours=1)
@@ -66,3 +68,22 @@ class CollectOptions:
     quarantine: timedelta = timedelta()
     max_delete_ratio: float = 0.8
     dry_run: bool = False
+    repositories: tuple[str, ...] = ()
+    max_duration: timedelta | None = None
+
+    def may_unlink(self, repository: str) -> bool:
+        """Say whether anything of this repository may go; what is in it is marked in any case."""
+        return not self.repositories or any(
+            fnmatchcase(repository, pattern) for pattern in self.repositories
+        )
+
+    def check(self) -> None:
+        """Raise ConfigurationError for what could never work."""
+        if self.max_duration is None or self.dry_run or self.offline:
+            return
+        if self.max_duration <= (least := 2 * self.settle_period):
+            raise ConfigurationError(
+                f"nothing was deleted: a collection cannot end within {self.max_duration}",
+                why=f"it settles twice, which takes {least} by itself",
+                next_step="raise --max-duration, or lower --settle-period",
+            )

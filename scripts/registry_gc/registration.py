@@ -15,6 +15,7 @@ from pathlib import Path
 
 from registry_gc.descriptor_cache import Memory
 from registry_gc.errors import CollectorError, ConfigurationError, RegistryDownError
+from registry_gc.registry_http import answers, url_of
 from registry_gc.replicas import (
     RENEWED,
     REPLICAS,
@@ -24,14 +25,7 @@ from registry_gc.replicas import (
     own_name,
     run_that_buried,
 )
-from registry_gc.restart import (
-    answers,
-    configuration_in_use,
-    end,
-    find_registries,
-    restart,
-    url_of,
-)
+from registry_gc.restart import configuration_in_use, end, find_registries, restart
 from registry_gc.storage import FileStore, NoSpaceError
 
 log = logging.getLogger("registry_gc.sidecar")

@@ -12,7 +12,7 @@ Order proves it, no clock: `asked` is written after the burial, and what answers
 """
 
 import json
-import socket
+import os
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -20,7 +20,6 @@ from dataclasses import dataclass, field
 
 from registry_gc.errors import GuardError, RegistryDownError, StorageError
 from registry_gc.layout import STATE
-from registry_gc.restart import is_registry_at
 from registry_gc.storage import FileStore, NoSpaceError
 
 REPLICAS = f"{STATE}/replicas"
@@ -85,7 +84,7 @@ def folder_of(name: str) -> str:
 
 def own_name(environment: Mapping[str, str]) -> str:
     """Return by which name the replica of this pod goes: the pod's, which is also its host name."""
-    return environment.get("GC_POD_NAME") or socket.gethostname()
+    return environment.get("GC_POD_NAME") or os.uname().nodename
 
 
 def run_that_buried(store: FileStore) -> str:
@@ -214,6 +213,8 @@ class Replicas:
 
     def _is_gone(self, replica: Replica) -> bool:
         """Say whether a replica ended without a word, and forget it then."""
+        from registry_gc.registry_http import is_registry_at  # here: a plan needs no HTTP
+
         if self._seconds_silent(replica) <= GONE or is_registry_at(replica.url):
             return False
         folder = folder_of(replica.name)
@@ -244,6 +245,8 @@ def _text(store: FileStore, path: str) -> str:
 
 
 def _addresses(host: str) -> set[str]:
+    import socket  # here: a plan needs no network
+
     try:
         return {str(info[4][0]) for info in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)}
     except OSError as error:

@@ -1,17 +1,13 @@
-"""The registry's process: which it is, how it is told to start again, and when it answers.
+"""The registry's process: which it is, and how it is told to start again.
 
 It is found by what it does, not by its name: its arguments say `serve` and this configuration.
 Where something starts it again (the kubelet, in a pod), SIGTERM is a restart in place.
 """
 
-import http.client
-import socket
-import ssl
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import psutil
 
@@ -19,8 +15,6 @@ from registry_gc.errors import RegistryDownError
 from registry_gc.registry_config import RegistryConfig, load
 
 _PAUSE = 0.2  # seconds between two looks
-_ANSWER_TIMEOUT = 5.0  # seconds for one answer
-_EVERYWHERE = ("", "0.0.0.0", "::")  # noqa: S104 - what a registry listens on, not we
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,74 +102,6 @@ def _identity(process: psutil.Process) -> str:
     return f"{boot}/{process.pid}/{start_ticks}"
 
 
-def answers(config: RegistryConfig) -> bool:
-    """Say whether the registry answers at its address, with whatever status."""
-    try:
-        connection = _connect(config)
-        try:
-            connection.request("GET", f"{config.prefix.rstrip('/')}/v2/")
-            return connection.getresponse().status < 500
-        finally:
-            connection.close()
-    except (OSError, http.client.HTTPException):
-        return False
-
-
-def url_of(config: RegistryConfig, host: str) -> str:
-    """Return where other pods reach the registry of this one; empty for a socket in the pod."""
-    if config.net == "unix":
-        return ""
-    listens_on, _, port = config.address.rpartition(":")
-    if listens_on.strip("[]") not in _EVERYWHERE:
-        host = listens_on.strip("[]")
-    host = f"[{host}]" if ":" in host else host
-    scheme = "https" if config.tls else "http"
-    return f"{scheme}://{host}:{port}{config.prefix.rstrip('/')}/v2/"
-
-
-def is_registry_at(url: str) -> bool:
-    """Say whether a registry, and not whoever has its address now, answers there."""
-    parts = urlsplit(url)
-    try:
-        if not parts.hostname or not parts.port:
-            return False
-        connection = _connection(parts.hostname, parts.port, tls=parts.scheme == "https")
-        try:
-            connection.request("GET", parts.path)
-            return connection.getresponse().getheader("Docker-Distribution-Api-Version") is not None
-        finally:
-            connection.close()
-    except (OSError, ValueError, http.client.HTTPException):
-        return False
-
-
-def _connect(config: RegistryConfig) -> http.client.HTTPConnection:
-    if config.net == "unix":
-        return _UnixConnection(config.address)
-    host, _, port = config.address.rpartition(":")
-    host = host.strip("[]")
-    return _connection("localhost" if host in _EVERYWHERE else host, int(port), tls=config.tls)
-
-
-def _connection(host: str, port: int, *, tls: bool) -> http.client.HTTPConnection:
-    if tls:
-        # Only whether it answers: nothing secret is sent and nothing that it says is used.
-        context = ssl._create_unverified_context()  # noqa: S323, SLF001
-        return http.client.HTTPSConnection(host, port, timeout=_ANSWER_TIMEOUT, context=context)
-    return http.client.HTTPConnection(host, port, timeout=_ANSWER_TIMEOUT)
-
-
-class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: str) -> None:
-        super().__init__("localhost", timeout=_ANSWER_TIMEOUT)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(_ANSWER_TIMEOUT)
-        self.sock.connect(self._path)
-
-
 def restart(
     registry: RegistryProcess,
     config: RegistryConfig,
@@ -190,6 +116,8 @@ def restart(
     `timeout` counts from the end of the old process; the drain is waited for besides.
     Raises RegistryDownError.
     """
+    from registry_gc.registry_http import answers  # here: a plan needs no HTTP, and starts at once
+
     others = set()
     if is_alive(registry):
         others = {each.identity for each in find_registries(config_path)} - {registry.identity}

@@ -5,6 +5,7 @@ Between the command line, which only parses and prints, and the collection, whic
 
 import contextlib
 import json
+import math
 import time
 import uuid
 from collections.abc import Iterator, Mapping
@@ -23,10 +24,12 @@ from registry_gc.errors import (
     StoppedError,
     StorageError,
 )
+from registry_gc.inventory import check_top
 from registry_gc.journal import Journal
 from registry_gc.layout import REGISTRY, STATE
 from registry_gc.mounts import least_settle_period
 from registry_gc.options import CollectOptions
+from registry_gc.progress import Progress
 from registry_gc.registry_config import RegistryConfig
 from registry_gc.replicas import Replicas
 from registry_gc.report import Report
@@ -43,6 +46,7 @@ class Run:
     environment: Mapping[str, str]
     stop: Event = field(default_factory=Event)
     run_id: str = ""
+    progress: Progress | None = None
     _began: float = 0.0
 
     def __post_init__(self) -> None:
@@ -53,6 +57,7 @@ class Run:
         """Collect, or say what would be; return the report and the exit code."""
         self._began = time.monotonic()
         try:
+            self.options.check()
             config = self._config()
             store = _store(config)
             if store.stat("docker") is None:
@@ -64,6 +69,8 @@ class Run:
                 return self._collect(config, store)
         except CollectorError as error:
             return self._failed(error)
+        finally:
+            self._enter("done")
 
     def recover(self) -> int:
         """End what a dead run left; return how many files were put back. Raises CollectorError."""
@@ -101,6 +108,7 @@ class Run:
     @contextlib.contextmanager
     def _held(self, store: FileStore) -> Iterator[None]:
         """Hold the store's lock, and let a full storage be a failure like any other."""
+        check_top(store)
         try:
             with lock.held(store, self.run_id):
                 yield
@@ -112,7 +120,7 @@ class Run:
 
     def _plan(self, config: RegistryConfig, store: FileStore) -> tuple[Report, int]:
         memory = Memory(config, self.config_path)
-        plan = Collection(store, self.options, memory).plan()
+        plan = self._collection(store, memory).plan()
         return report.of_plan(self.run_id, plan, self._seconds()), int(bool(plan.problems))
 
     def _collect(self, config: RegistryConfig, store: FileStore) -> tuple[Report, int]:
@@ -139,15 +147,21 @@ class Run:
         return Replicas.of(store, self.run_id, self.environment, drain_timeout)
 
     def _collected(self, store: FileStore, memory: Memory) -> tuple[Report, int]:
-        collection = Collection(store, self._patient(store), memory, self.stop, self._enter)
+        collection = self._collection(store, memory)
         if self.options.offline:
             self._check_offline(store)
             outcome = collection.run_offline()
         else:
             self._check_devices(store)
             outcome = collection.run()
-        self._enter("done")
         return report.of_outcome(self.run_id, outcome, self._seconds()), bool(outcome.problems)
+
+    def _collection(self, store: FileStore, memory: Memory) -> Collection:
+        seen = self.progress.seen if self.progress else None
+        limit = self.options.max_duration
+        ends = self._began + limit.total_seconds() if limit else math.inf
+        options = self._patient(store)
+        return Collection(store, options, memory, self.stop, self._enter, seen, ends)
 
     def _patient(self, store: FileStore) -> CollectOptions:
         """Settle for longer where other machines' writes are seen late (attack 10)."""
@@ -189,6 +203,8 @@ class Run:
         return failure, error.exit_code
 
     def _enter(self, phase: str) -> None:
+        if self.progress:
+            self.progress.enter(phase)
         path = self.environment.get("GC_PROGRESS_FILE")
         if path:
             now = datetime.now(UTC).isoformat(timespec="seconds")

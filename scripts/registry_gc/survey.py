@@ -126,6 +126,12 @@ def _survey_repository(
         delete_untagged=clock.options.delete_untagged,
     )
     protected = reached.live | _signatures(view, manifests, repository, look)
+    plan.problems += map(layout.shown, reached.problems)
+    plan.tags += len(repository.tags)
+    if not clock.options.may_unlink(repository.name):
+        for entry, _ in unneeded_links(repository, reached):
+            protected |= look.named_by(entry)
+        return protected
     before = len(plan.links)
     for entry, reason in unneeded_links(repository, reached):
         age, link = look.age(entry), look.link(entry)
@@ -141,8 +147,6 @@ def _survey_repository(
     plan.vacant += repository.hollow
     if repository.complete:
         plan.uploads += [each for each in repository.uploads if clock.is_stale(each)]
-    plan.problems += map(layout.shown, reached.problems)
-    plan.tags += len(repository.tags)
     if len(plan.links) > before or not (repository.tags or repository.revisions):
         plan.repositories.append(repository.name)
     return protected

@@ -27,18 +27,21 @@ def remove_place_of(store: Store, entry: Entry) -> None:
 
 def remove_vacant(store: Store, folder: str, is_young: Callable[[int], bool]) -> None:
     """Remove a folder, and what is below it, as far as it is empty and was not made just now."""
-    stat = store.stat(f"{REGISTRY}/{folder}")
-    if stat is None:
-        return
-    listing = store.list(f"{REGISTRY}/{folder}")
-    for name in listing.files:
-        leftover = store.stat(f"{REGISTRY}/{folder}/{name}")
-        if _LEFTOVER.fullmatch(name) and leftover and not is_young(leftover.modified):
-            store.remove(f"{REGISTRY}/{folder}/{name}")
-    for name in listing.folders:
-        remove_vacant(store, f"{folder}/{name}", is_young)
-    if not is_young(stat.modified):
-        store.remove_folder(f"{REGISTRY}/{folder}")
+    folders = [folder]
+    times: dict[str, int] = {}
+    for each in folders:
+        if (stat := store.stat(f"{REGISTRY}/{each}")) is None:
+            continue
+        times[each] = stat.modified
+        listing = store.list(f"{REGISTRY}/{each}")
+        for name in listing.files:
+            leftover = store.stat(f"{REGISTRY}/{each}/{name}")
+            if _LEFTOVER.fullmatch(name) and leftover and not is_young(leftover.modified):
+                store.remove(f"{REGISTRY}/{each}/{name}")
+        folders += [f"{each}/{name}" for name in listing.folders]
+    for each in reversed(folders):
+        if each in times and not is_young(times[each]):
+            store.remove_folder(f"{REGISTRY}/{each}")
 
 
 def remove_repository(store: Store, name: str, is_young: Callable[[int], bool]) -> None:
@@ -57,7 +60,10 @@ def remove_repository(store: Store, name: str, is_young: Callable[[int], bool]) 
 
 
 def _has_files(store: Store, path: str) -> bool:
-    listing = store.list(path)
-    return bool(listing.files) or any(
-        _has_files(store, f"{path}/{name}") for name in listing.folders
-    )
+    folders = [path]
+    for each in folders:
+        listing = store.list(each)
+        if listing.files or listing.symlinks:
+            return True
+        folders += [f"{each}/{name}" for name in listing.folders]
+    return False

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from registry_gc.errors import GuardError, StoppedError
+from registry_gc.errors import ConfigurationError, GuardError, StoppedError
 from registry_gc.layout import Kind
+from registry_gc.options import duration
 from registry_gc.plan import Plan
 from support.collecting import NoMemory, collect, collection, options, plan
 from support.store import StoreBuilder
@@ -419,3 +420,63 @@ def test_quarantine_keeps_what_was_deleted_until_it_ends(
 
     collect(tmp_path)
     assert not any((store.state / "quarantine").rglob("*"))
+
+
+class TestRepositories:
+    """`--repository` limits what may be unlinked, and never what is marked."""
+
+    def test_only_those_that_match_lose_anything(self, store: StoreBuilder, tmp_path: Path) -> None:
+        """Seen to fail: let `_survey_repository` skip the others, so that their blobs go."""
+        for repository in ("team/app", "team/deep/app", "other/app"):
+            store.image(repository, "v1", layers=["kept"])
+            store.image(repository, layers=[f"dead in {repository}"])
+        shared = store.image("team/app", layers=["dead in other/app"], note="x")
+        store.upload("other/app")
+        store.age(30 * 86400)
+        others = {name for name in store.files() if "/other/" in name}
+
+        outcome = collect(tmp_path, chosen=options(repositories=("team/*",)))
+
+        # Three blobs of each of two, and the manifest of a third, whose layer another one needs.
+        assert (outcome.blobs, outcome.uploads) == (7, 0)
+        assert not store.blob_path(shared).exists()
+        assert {name for name in store.files() if "/other/" in name} == others
+        assert collect(tmp_path, chosen=options(repositories=("team/*",))).plan.nothing_to_take
+        assert collect(tmp_path).blobs == 3
+
+    def test_a_repository_that_does_not_match_protects_what_it_shares(
+        self, store: StoreBuilder, tmp_path: Path
+    ) -> None:
+        kept = store.image("other/app", "v1", layers=["shared"])
+        store.image("team/app", layers=["shared"])
+        store.age()
+
+        collect(tmp_path, chosen=options(repositories=("team/app",)))
+
+        assert store.blob_path(kept).exists()
+        assert collect(tmp_path).plan.nothing_to_take
+
+
+class TestMaxDuration:
+    def test_a_run_that_takes_too_long_puts_everything_back(
+        self, store: StoreBuilder, tmp_path: Path
+    ) -> None:
+        """Seen to fail: let `_check_stop` look at the event only."""
+        store.image("app", "v1", layers=["a"])
+        store.image("app", layers=["b"])
+        store.age()
+        before = store.files()
+        run = collection(tmp_path, chosen=options(settle="30s"))
+        run.ends = time.monotonic() + 0.2
+
+        with pytest.raises(StoppedError, match="everything was put back") as raised:
+            run.run()
+
+        assert "--max-duration" in raised.value.why
+        assert store.files() == before
+
+    def test_one_that_could_never_end_is_refused(self) -> None:
+        chosen = options(settle="60s", max_duration=duration("2m"))
+        with pytest.raises(ConfigurationError, match="cannot end within"):
+            chosen.check()
+        options(settle="60s", max_duration=duration("3m")).check()

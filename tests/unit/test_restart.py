@@ -12,7 +12,8 @@ import pytest
 from registry_gc import descriptor_cache, registry_config
 from registry_gc.errors import RegistryDownError, StoppedError
 from registry_gc.options import CollectOptions, duration
-from registry_gc.restart import answers, find_registries, find_registry, is_alive, restart
+from registry_gc.registry_http import answers
+from registry_gc.restart import find_registries, find_registry, is_alive, restart
 from registry_gc.run import Run
 from support.fake_registry import FakeRegistry
 from support.store import StoreBuilder, one_live_one_dead

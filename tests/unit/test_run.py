@@ -11,6 +11,7 @@ from registry_gc.collect import Collection, Outcome
 from registry_gc.options import CollectOptions, duration
 from registry_gc.plan import Plan
 from registry_gc.run import Run
+from registry_gc.storage import FileStore
 from support.store import StoreBuilder, one_live_one_dead, write_configuration
 
 
@@ -54,15 +55,29 @@ def test_a_progress_file_that_cannot_be_written_stops_nothing(config: Path, tmp_
     assert report["deleted"] != {}
 
 
-def test_two_file_systems_are_refused(config: Path, store: StoreBuilder) -> None:
+def test_two_file_systems_are_refused(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Attack 9: without a rename nothing could be put back."""
-    (store.v2 / "blobs").rename(store.root / "elsewhere")
-    (store.v2 / "blobs").symlink_to("/proc")
+    monkeypatch.setattr(FileStore, "is_one_file_system", lambda *_: False)
 
     report, code = run(config).collect()
 
     assert code == 2
     assert "spans several file systems" in str(report["error"])
+
+
+@pytest.mark.parametrize("name", ["blobs", "repositories"])
+def test_a_store_behind_a_symbolic_link_is_refused(
+    config: Path, store: StoreBuilder, tmp_path: Path, name: str
+) -> None:
+    """It may be another store's. Seen to fail: let `Run._held` not call `check_top`."""
+    (store.v2 / name).rename(tmp_path / "elsewhere")
+    (store.v2 / name).symlink_to(tmp_path / "elsewhere")
+
+    report, code = run(config).collect()
+
+    assert code == 3
+    assert "is not a plain folder" in str(report["error"])
+    assert not store.state.exists()
 
 
 @pytest.mark.parametrize(("asked", "settles"), [("0", 3.0), ("7s", 7.0)])

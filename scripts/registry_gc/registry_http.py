@@ -1,0 +1,79 @@
+"""Whether a registry answers at its address, and where other pods reach it."""
+
+import http.client
+import socket
+import ssl
+from urllib.parse import urlsplit
+
+from registry_gc.registry_config import RegistryConfig
+
+_ANSWER_TIMEOUT = 5.0  # seconds for one answer
+_EVERYWHERE = ("", "0.0.0.0", "::")  # noqa: S104 - what a registry listens on, not we
+
+
+def answers(config: RegistryConfig) -> bool:
+    """Say whether the registry answers at its address, with whatever status."""
+    try:
+        connection = _connect(config)
+        try:
+            connection.request("GET", f"{config.prefix.rstrip('/')}/v2/")
+            return connection.getresponse().status < 500
+        finally:
+            connection.close()
+    except (OSError, http.client.HTTPException):
+        return False
+
+
+def url_of(config: RegistryConfig, host: str) -> str:
+    """Return where other pods reach the registry of this one; empty for a socket in the pod."""
+    if config.net == "unix":
+        return ""
+    listens_on, _, port = config.address.rpartition(":")
+    if listens_on.strip("[]") not in _EVERYWHERE:
+        host = listens_on.strip("[]")
+    host = f"[{host}]" if ":" in host else host
+    scheme = "https" if config.tls else "http"
+    return f"{scheme}://{host}:{port}{config.prefix.rstrip('/')}/v2/"
+
+
+def is_registry_at(url: str) -> bool:
+    """Say whether a registry, and not whoever has its address now, answers there."""
+    parts = urlsplit(url)
+    try:
+        if not parts.hostname or not parts.port:
+            return False
+        connection = _connection(parts.hostname, parts.port, tls=parts.scheme == "https")
+        try:
+            connection.request("GET", parts.path)
+            return connection.getresponse().getheader("Docker-Distribution-Api-Version") is not None
+        finally:
+            connection.close()
+    except (OSError, ValueError, http.client.HTTPException):
+        return False
+
+
+def _connect(config: RegistryConfig) -> http.client.HTTPConnection:
+    if config.net == "unix":
+        return _UnixConnection(config.address)
+    host, _, port = config.address.rpartition(":")
+    host = host.strip("[]")
+    return _connection("localhost" if host in _EVERYWHERE else host, int(port), tls=config.tls)
+
+
+def _connection(host: str, port: int, *, tls: bool) -> http.client.HTTPConnection:
+    if tls:
+        # Only whether it answers: nothing secret is sent and nothing that it says is used.
+        context = ssl._create_unverified_context()  # noqa: S323, SLF001
+        return http.client.HTTPSConnection(host, port, timeout=_ANSWER_TIMEOUT, context=context)
+    return http.client.HTTPConnection(host, port, timeout=_ANSWER_TIMEOUT)
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: str) -> None:
+        super().__init__("localhost", timeout=_ANSWER_TIMEOUT)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(_ANSWER_TIMEOUT)
+        self.sock.connect(self._path)

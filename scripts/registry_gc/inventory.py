@@ -86,6 +86,12 @@ class View:
         if len(names) > _NOTED:
             self.note(f"unknown {what}s kept: {len(names) - _NOTED:,} more in {path}")
 
+    def not_followed(self, path: str, names: Sequence[str]) -> None:
+        """Note symbolic links between repositories, tags or links: each may name anything."""
+        if names:
+            self.complete = False
+            self.note_unknown("symbolic link", path, names)
+
     def lacks(self, path: str) -> bool:
         """Say whether a folder that may be missing is something else, which is noted.
 
@@ -186,7 +192,10 @@ def _target(content: bytes) -> Digest | None:
     return parse_digest(content.decode("ascii", errors="replace").strip())
 
 
-_TOP = ("docker", "docker/registry", REGISTRY, f"{REGISTRY}/blobs", f"{REGISTRY}/repositories")
+_TOP = (
+    *("docker", "docker/registry", REGISTRY, f"{REGISTRY}/blobs", f"{REGISTRY}/repositories"),
+    *(STATE, f"{STATE}/taken", f"{STATE}/doomed", f"{STATE}/quarantine", f"{STATE}/reserve"),
+)
 
 
 def check_top(store: Store) -> None:
@@ -194,7 +203,7 @@ def check_top(store: Store) -> None:
 
     Only the root directory itself may be one: whoever set it knows where it leads.
     """
-    for path in (*_TOP, STATE):
+    for path in _TOP:
         stat = store.stat(path)
         if stat and not stat.is_folder:
             raise GuardError(
@@ -235,9 +244,7 @@ def repository_names(view: View) -> Iterator[str]:
         view.note_unknown(
             "folder", path, [each for each in listing.folders if each[0] == "_" and each not in own]
         )
-        for part in listing.symlinks:
-            if part not in own:
-                view.lacks(f"{path}/{part}")  # it may be a repository
+        view.not_followed(path, [each for each in listing.symlinks if each not in own])
 
 
 def repository(view: View, name: str) -> Repository:
@@ -274,7 +281,11 @@ def _algorithms(view: View, path: str) -> Iterator[tuple[str, Listing]]:
 
 
 def _note_files(view: View, path: str, listing: Listing) -> None:
-    view.note_unknown("file", path, [*listing.files, *listing.symlinks])
+    view.note_unknown("file", path, listing.files)
+    if path.startswith("blobs"):
+        view.note_unknown("symbolic link", path, listing.symlinks)  # never seen, so never buried
+    else:
+        view.not_followed(path, listing.symlinks)
 
 
 def _digests(view: View, path: str) -> set[Digest]:

@@ -22,7 +22,7 @@ from registry_gc.healing import Healing
 from registry_gc.inventory import Upload, View
 from registry_gc.journal import Journal
 from registry_gc.layout import REGISTRY, Entry, Kind, path_of
-from registry_gc.manifests import Manifests
+from registry_gc.manifest_cache import ManifestCache
 from registry_gc.options import CollectOptions, Restart, nanoseconds
 from registry_gc.plan import Clock, Deletion, Plan, check_guards
 from registry_gc.storage import NoSpaceError, Store
@@ -83,13 +83,18 @@ class Collection:
     enter: Callable[[str], None] = lambda _phase: None
     progress: Progress | None = None
     ends: float = math.inf
+    _cache: ManifestCache = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Find what earlier runs learned of the manifests."""
+        self._cache = ManifestCache(self.store)
 
     def plan(self, *, every_link: bool = False) -> Plan:
         """Return what a collection would do now, see `survey`; changes nothing."""
         view = View(self.store, Journal(self.store).taken)
         found = survey(
             view,
-            Manifests(view.read_blob),
+            self._cache.of(view),
             self._clock(),
             every_link=every_link,
             progress=self._seen,
@@ -116,6 +121,7 @@ class Collection:
             self._take_and_remove(found, journal, outcome)
         self._remove_repositories(found, outcome)
         _prepare(journal)
+        self._cache.save()
         return outcome
 
     def run_offline(self) -> Outcome:
@@ -140,6 +146,7 @@ class Collection:
         self._remove_vacant(found, outcome)
         self._remove_repositories(found, outcome)
         _prepare(journal)
+        self._cache.save()
         return outcome
 
     def wait(self, seconds: float) -> None:
@@ -181,7 +188,10 @@ class Collection:
             _discard(self.store, journal)
 
     def _take_and_confirm(self, found: Plan, journal: Journal, outcome: Outcome) -> None:
-        healing = Healing(self.store, self.options, journal, self.wait, self._seen)
+        manifests = self._cache.of(View(self.store, journal.taken))
+        healing = Healing(
+            self.store, self.options, journal, manifests, self.wait, progress=self._seen
+        )
         self.enter("unlink")
         self._take(found.links, journal, outcome)
         self.enter("settle")

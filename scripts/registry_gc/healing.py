@@ -28,6 +28,7 @@ class Healing:
         store: Store,
         options: CollectOptions,
         journal: Journal,
+        manifests: Manifests,
         wait: Callable[[float], None],
         progress: Progress | None = None,
     ) -> None:
@@ -36,7 +37,7 @@ class Healing:
         self._journal = journal
         self._wait = wait
         self._progress = progress
-        self._manifests = Manifests(View(store, journal.taken).read_blob)
+        self._manifests = manifests
         self._due = 0.0
         self.problems: list[str] = []
         """The damage that the last full scan met: it reads every link, so it may meet more."""

@@ -7,8 +7,11 @@ import pytest
 
 from registry_gc import healing as healings
 from registry_gc.healing import Healing
+from registry_gc.inventory import View
 from registry_gc.journal import Journal
 from registry_gc.layout import Kind
+from registry_gc.manifest_cache import ManifestCache
+from registry_gc.manifests import Manifests
 from registry_gc.plan import Plan
 from registry_gc.storage import FileStore, Listing
 from support.collecting import options, plan
@@ -18,6 +21,11 @@ from support.store import StoreBuilder
 @pytest.fixture
 def store(tmp_path: Path) -> StoreBuilder:
     return StoreBuilder(tmp_path)
+
+
+def of(files: FileStore, found: Journal) -> Manifests:
+    """Return the manifests as a look finds them."""
+    return ManifestCache(files).of(View(files, found.taken))
 
 
 class Slow(FileStore):
@@ -60,7 +68,9 @@ def test_the_last_look_begins_after_the_settle_period(store: StoreBuilder, tmp_p
     pushing = Pushing(str(tmp_path))
     found = Journal(pushing)
 
-    Healing(pushing, options(), found, lambda seconds: time.sleep(max(0, seconds))).go_on_for(0.2)
+    Healing(
+        pushing, options(), found, of(pushing, found), lambda seconds: time.sleep(max(0, seconds))
+    ).go_on_for(0.2)
 
     assert pushed
     assert all(store.layer_link("app", name).exists() for name in store.references(dead))
@@ -73,7 +83,7 @@ def test_it_looks_until_nothing_changes(store: StoreBuilder, tmp_path: Path) -> 
     found = Journal(files)
     for deletion in plan(tmp_path).links:
         found.take(deletion)
-    healing = Healing(files, options("3h"), found, lambda _seconds: None)
+    healing = Healing(files, options("3h"), found, of(files, found), lambda _seconds: None)
 
     healing.go_on_for(0)
 
@@ -94,7 +104,7 @@ def test_what_was_written_through_an_open_file_comes_back(
             found.take(deletion)
         open_file.write(store.references(dead)[1])
 
-    Healing(files, options(), found, lambda _seconds: None).look()
+    Healing(files, options(), found, of(files, found), lambda _seconds: None).look()
 
     assert path.exists()
     assert not store.revision_link("app", dead).exists()
@@ -114,7 +124,9 @@ def test_a_blob_that_was_written_anew_is_not_buried(store: StoreBuilder, tmp_pat
     store.write(path, content)
     store.age(below=path.parent)
 
-    dying = Healing(files, options(), found, lambda _seconds: None).still_dead(planned.blobs)
+    dying = Healing(files, options(), found, of(files, found), lambda _seconds: None).still_dead(
+        planned.blobs
+    )
 
     assert len(dying) == 2
     assert len([each for each in planned.blobs if each.entry.kind is Kind.BLOB]) == 3
@@ -132,6 +144,7 @@ def test_a_look_takes_a_fifth_of_the_time(
         waits.append(seconds)
         time.sleep(max(0.0, seconds))
 
-    Healing(files, options(), Journal(files), wait).go_on_for(1.7)
+    found = Journal(files)
+    Healing(files, options(), found, of(files, found), wait).go_on_for(1.7)
 
     assert waits[0] > 0.3, "a scan of 0.3 s is followed by a pause of more than that"

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from threading import Event
+from threading import Event, Thread
 from typing import Any
 
 import click
@@ -220,7 +220,8 @@ def _run(
     with _Failing():
         stop = Event()
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda _number, _frame: stop.set())
+            # By a thread: a handler that met `wait` inside the Event would wait for itself.
+            signal.signal(number, lambda _number, _frame: Thread(target=stop.set).start())
         run = Run(
             _config_path(config),
             CollectOptions(repositories=repository, **options),

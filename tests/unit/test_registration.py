@@ -15,8 +15,8 @@ import pytest
 from registry_gc import replicas
 from registry_gc.registration import Registration
 from registry_gc.registry_config import load
-from registry_gc.replicas import REPLICAS, Replicas
 from registry_gc.registry_http import answers
+from registry_gc.replicas import REPLICAS, Replicas
 from registry_gc.storage import FileStore
 from support.fake_registry import FakeRegistry
 from support.waiting import until

@@ -16,11 +16,10 @@ from typing import Literal
 
 from registry_gc.errors import ConfigurationError
 from registry_gc.registry_config_environment import VariableError, overwrite, service_of
-from registry_gc.registry_config_redis import RedisOptions, old_redis_options, redis_options
+from registry_gc.registry_config_redis import RedisOptions, other_address, redis_options
 from registry_gc.registry_config_scalars import duration, sprint
 from registry_gc.registry_config_types import (
     CONFIGURATION,
-    PARAMETERS,
     STORAGE_OPTIONS,
     VERSION_ONLY,
     AnyMap,
@@ -97,7 +96,7 @@ def effective(text: str, environment: Mapping[str, str]) -> RegistryConfig:
         root=root,
         parameters=parameters,
         cache=cache,
-        redis=_redis(configuration, text, environment, notes) if cache == "redis" else None,
+        redis=_redis(_map(configuration.get("Redis")), notes) if cache == "redis" else None,
         read_only=_read_only(storage),
         delete_enabled=_map(storage.get("delete")).get("enabled") is True,
         proxy=bool(_map(configuration.get("Proxy")).get("RemoteURL")),
@@ -278,23 +277,22 @@ def _cache(storage: Mapping[str, object], notes: list[str]) -> Cache:
     return "none"
 
 
-def _redis(
-    configuration: Mapping[str, object],
-    text: str,
-    environment: Mapping[str, str],
-    notes: list[str],
-) -> RedisOptions:
+def _redis(section: Mapping[str, object], notes: list[str]) -> RedisOptions:
     """Return the Redis that a cache is kept in."""
-    if found := redis_options(_map(configuration.get("Redis"))):
-        return found
-    # Registry 2.8 has one address in `redis.addr`, which registry 3 does not know.
-    section = _map(_map(decode(parse(text), PARAMETERS)).get("redis"))
-    if found := old_redis_options(section, environment):
-        notes.append(
-            "redis.addr is the form of registry 2.8: registry 3 does not start without addrs"
+    if other := other_address(section):
+        raise _refused(
+            f"registry 2.8 keeps its cache at redis.addr, {other}, which redis.addrs of registry 3 "
+            "does not name",
+            "keep one of the two",
         )
-        return found
-    raise _refused("storage.cache wants Redis, and no address of one is given", "set redis.addrs")
+    found = redis_options(section)
+    if found is None:
+        raise _refused(
+            "storage.cache wants Redis, and no address of one is given", "set redis.addrs"
+        )
+    if section.get("Addr"):
+        notes.append("redis.addr is the form of registry 2.8: registry 3 wants redis.addrs")
+    return found
 
 
 def _net(net: str) -> str:

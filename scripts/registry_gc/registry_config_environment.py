@@ -93,6 +93,9 @@ class _Variable:
                 return self._slice(type_, list_, path, settable=settable)
             case Basic.ANY:
                 return self._any(current, path)
+            case _ if not path:
+                self._ignore("the registry sets no single text or number of a list")
+                return current
             case _:
                 self._ignore("it names a part of something that has none")
                 return current

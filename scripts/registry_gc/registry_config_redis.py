@@ -33,22 +33,32 @@ class RedisOptions:
 
 
 def redis_options(section: Mapping[str, object]) -> RedisOptions | None:
-    """Return what registry 3 uses, from its decoded section; None without an address."""
+    """Return what the registry uses, from its decoded section; None without an address.
+
+    Registry 3 looks at `addrs` alone, registry 2.8 at `addr` alone.
+    """
     options, tls = _map(section.get("Options")), _map(section.get("TLS"))
-    addresses = _texts(options.get("Addrs"))
+    # REGISTRY_REDIS_ADDRS_0 makes an empty one, for which go-redis has a default.
+    addresses = tuple(each or "localhost:6379" for each in _texts(options.get("Addrs")))
+    old_address = _text(section.get("Addr"))
+    password, database = _text(options.get("Password")), _number(options.get("DB"))
+    if not addresses and old_address:
+        return RedisOptions((old_address,), password=password, database=database)
     if not addresses:
         return None
     certificate, key = _text(tls.get("Certificate")), _text(tls.get("Key"))
     root_cas = _texts(tls.get("RootCAs"))
     whole = bool(certificate and key)  # one without the other is left out, with a warning
+    sentinel_password = _text(options.get("SentinelPassword"))
+    # Without a password go-redis does not log in at all.
     return RedisOptions(
         addresses,
-        username=_text(options.get("Username")),
-        password=_text(options.get("Password")),
-        database=_number(options.get("DB")),
+        username=_text(options.get("Username")) if password else "",
+        password=password,
+        database=database,
         master_name=_text(options.get("MasterName")),
-        sentinel_username=_text(options.get("SentinelUsername")),
-        sentinel_password=_text(options.get("SentinelPassword")),
+        sentinel_username=_text(options.get("SentinelUsername")) if sentinel_password else "",
+        sentinel_password=sentinel_password,
         tls=bool(certificate or key or root_cas),
         certificate=certificate if whole else "",
         key=key if whole else "",
@@ -56,23 +66,11 @@ def redis_options(section: Mapping[str, object]) -> RedisOptions | None:
     )
 
 
-def old_redis_options(
-    section: Mapping[str, object], environment: Mapping[str, str]
-) -> RedisOptions | None:
-    """Return what registry 2.8 uses, whose fields registry 3 does not know."""
-
-    def field(name: str) -> str:
-        given = environment.get(f"REGISTRY_REDIS_{name.upper()}", section.get(name))
-        return "" if given is None else str(given)
-
-    if not field("addr"):
-        return None
-    database = field("db")
-    return RedisOptions(
-        (field("addr"),),
-        password=field("password"),
-        database=int(database) if database.isdigit() else 0,
-    )
+def other_address(section: Mapping[str, object]) -> str:
+    """Return the server that registry 2.8 uses if registry 3 uses others, else nothing."""
+    addresses = _texts(_map(section.get("Options")).get("Addrs"))
+    old_address = _text(section.get("Addr"))
+    return old_address if addresses and old_address not in addresses else ""
 
 
 def _map(value: object) -> Mapping[str, object]:
@@ -84,7 +82,7 @@ def _text(value: object) -> str:
 
 
 def _texts(value: object) -> tuple[str, ...]:
-    return tuple(map(str, value)) if isinstance(value, list) else ()
+    return tuple(map(_text, value)) if isinstance(value, list) else ()
 
 
 def _number(value: object) -> int:

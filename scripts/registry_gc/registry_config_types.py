@@ -179,6 +179,7 @@ _REDIS = _struct(
         inline=True,
     ),
     TLS=_struct(**_strings("Certificate", "Key"), RootCAs=STRINGS),
+    Addr=STRING,  # of registry 2.8, whose password and db have the same names and types as above
 )
 _CHECK = {"Timeout": DURATION, "Interval": DURATION, "Threshold": INT}
 _HEALTH = _struct(

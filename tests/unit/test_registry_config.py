@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from registry_gc.errors import ConfigurationError
 from registry_gc.registry_config import RegistryConfig, effective, load
+from registry_gc.registry_config_redis import RedisOptions
 
 HEAD = "version: 0.1\n"
 FULL = HEAD + "storage: {filesystem: {rootdirectory: /A}, delete: {enabled: true}}\n"
@@ -243,6 +244,17 @@ def test_redis_needs_an_address_in_the_form_of_either_version() -> None:
     assert config(cached, REDIS_OPTIONS_ADDRS="[r:6379]").cache == "redis"
     assert "2.8" in config(cached + "redis: {addr: 'r:6379'}\n").notes[0]
     assert "no address" in refusal(cached).why
+    assert "keeps its cache at" in refusal(cached, REDIS_ADDR="r:1", REDIS_ADDRS="[r:2]").why
+
+
+def test_an_address_by_its_number_sets_nothing_and_go_has_a_default_for_that() -> None:
+    """Measured: registry 3.1.1 appends an empty address, and connects to localhost."""
+    cached = FULL.replace("delete:", "cache: {blobdescriptor: redis}, delete:")
+
+    found = config(cached, REDIS_ADDRS_0="r:6379", REDIS_USERNAME="u", REDIS_DB="0x5")
+
+    assert found.redis == RedisOptions(("localhost:6379",), database=5), "no password, no login"
+    assert "REGISTRY_REDIS_ADDRS_0 has no effect" in found.notes[0]
 
 
 @pytest.mark.parametrize(
@@ -394,6 +406,7 @@ def test_load_reads_the_file(tmp_path: Path) -> None:
     assert load(tmp_path / "config.yml", {"REGISTRY_HTTP_ADDR": ":1"}).address == ":1"
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60), st.dictionaries(st.text(max_size=12), st.text(max_size=12)))
 def test_whatever_it_is_given_it_answers_or_refuses(text: str, names: dict[str, str]) -> None:
     environment = {f"REGISTRY_{name.upper()}": value for name, value in names.items()}

@@ -200,7 +200,7 @@ def without_choice(logins: set[Login]) -> set[Login]:
 def test_rule_13_ours_and_the_registry_log_in_to_the_same_redis(
     tmp_path: Path, seed: int, version: str
 ) -> None:
-    """Seen to fail: read `db` as text; take REGISTRY_REDIS_ADDRS_0 for an address."""
+    """Seen to fail: take REGISTRY_REDIS_ADDRS_0 for an address, as its name says."""
     with redis_listeners(4) as listeners:
         agree(tmp_path, BASE + seed, version, listeners)
 

@@ -163,6 +163,11 @@ class Interleaving:
     def files(self) -> Files:
         return self.registry.files
 
+    @property
+    def mount(self) -> Files:
+        """Return the files as the collection sees them."""
+        return self.registry.files
+
     def run(self) -> None:
         """Collect beside the client, and let the client end what it began."""
         try:
@@ -174,7 +179,7 @@ class Interleaving:
 
     def collect(self) -> Outcome:
         options = CollectOptions(grace_period=duration("1h"), settle_period=duration("60s"))
-        store = self.store_of(self.files, self.point)
+        store = self.store_of(self.mount, self.point)
         return Collection(
             store, options, self, Waiting(self.advance), lambda _phase: self.point("phase")
         ).run()
@@ -205,11 +210,11 @@ class Interleaving:
     def advance(self, seconds: float) -> None:
         """Let time pass; a request that has to be over by then is ended first."""
         clock = self.watch.clock
-        until = clock.now + round(max(0.0, seconds) * 10**9)
-        while self.registry.due is not None and self.registry.due * 10**9 <= until:
-            clock.now = max(clock.now, round(self.registry.due * 10**9))
+        until = clock.monotonic() + max(0.0, seconds)
+        while self.registry.due is not None and self.registry.due <= until:
+            clock.advance(self.registry.due - clock.monotonic())
             self._end_request()
-        clock.now = max(clock.now, until)
+        clock.advance(until - clock.monotonic())
         self.point("wait")
 
     def _end_request(self) -> None:

@@ -7,6 +7,7 @@ with coarse times.
 
 import errno
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from registry_gc.errors import StorageError
@@ -21,9 +22,15 @@ class Clock:
     """The time of everybody in a simulation: nanoseconds since the epoch."""
 
     now: int = _BEGIN
+    jumped: int = 0
 
     def monotonic(self) -> float:
-        return self.now / SECOND
+        return (self.now - self.jumped) / SECOND
+
+    def jump(self, seconds: int) -> None:
+        """Set the clock, as an administrator does; what only counts seconds does not notice."""
+        self.now += seconds * SECOND
+        self.jumped += seconds * SECOND
 
     def advance(self, seconds: float) -> None:
         self.now += round(max(0.0, seconds) * SECOND)
@@ -62,6 +69,13 @@ class Files:
         new._numbers = self._numbers
         new.top = _copied(self.top)
         return new
+
+    def mounted_again(self) -> "Files":
+        """Return the same files as another machine sees them, which can lose sight of them."""
+        other = Files(self.clock)
+        other._numbers = 10**9
+        other.top = self.top
+        return other
 
     def find(self, path: str) -> Inode | Folder | None:
         node: Inode | Folder | None = self.top
@@ -230,8 +244,9 @@ class MemoryStore:
 
     def write(self, path: str, content: bytes) -> None:
         self.before("write", path)
-        self.files.make_folders(path.rpartition("/")[0])
-        self.files.fill(self.files.create(path), content)
+        with _failing(path):
+            self.files.make_folders(path.rpartition("/")[0])
+            self.files.fill(self.files.create(path), content)
 
     def rename(self, source: str, target: str) -> bool:
         self.before("rename", source, target)
@@ -252,13 +267,13 @@ class MemoryStore:
     def put_new(self, source: str, target: str) -> bool:
         self.before("link", source, target)
         try:
-            self.files.link(source, target)
+            with _failing(target):
+                self.files.link(source, target)
         except FileExistsError:
             return False
-        except FileNotFoundError as error:
-            raise StorageError(f"no {target}", why=str(error), next_step="none") from error
         self.before("unlink", source, target)
-        self.files.unlink(source)
+        with _failing(source):
+            self.files.unlink(source)
         return True
 
     def remove(self, path: str) -> None:
@@ -284,7 +299,8 @@ class MemoryStore:
 
     def allocate(self, path: str, size: int) -> None:
         # The reserve of a collection is no part of any race, and its bytes would only be copied.
-        self.files.fill(self.files.create(path), b"\0" if size else b"")
+        with _failing(path):
+            self.files.fill(self.files.create(path), b"\0" if size else b"")
 
     def sync_folder(self, path: str) -> None:
         """Do nothing: nobody pulls this machine's plug."""
@@ -297,6 +313,14 @@ class MemoryStore:
 
     def now(self) -> int:
         return self.files.clock.now
+
+
+@contextmanager
+def _failing(path: str) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise StorageError(f"no {path}", why=str(error), next_step="none") from error
 
 
 def _stat(node: Inode | Folder) -> Stat:

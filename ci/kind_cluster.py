@@ -73,6 +73,25 @@ def _all_ready() -> bool:
     return len(ready) == len(nodes()) and set(ready) == {"True"} and _never_stopped()
 
 
+def _becomes_ready() -> bool:
+    """Wait for nodes that run but are not ready: on a busy machine one may be late to say so.
+
+    Somebody may be working on this cluster, so it is not made anew for that alone.
+    """
+    if not nodes() or not kubeconfig().exists() or not _never_stopped():
+        return False
+    say("  waiting for its nodes to be ready")
+    try:
+        _wait_for_nodes()
+    except StepError:
+        return False
+    return _all_ready()
+
+
+def _wait_for_nodes() -> None:
+    kubectl("wait", "--for=condition=Ready", "nodes", "--all", "--timeout=240s")
+
+
 def _never_stopped() -> bool:
     """Say whether the nodes run since they were made: a start of the engine loses their routes."""
     told = run("docker", "inspect", "--format", "{{.Created}} {{.State.StartedAt}}", *nodes())
@@ -94,7 +113,7 @@ def nodes(*, stopped: bool = False) -> list[str]:
 def up(*, stock: bool) -> None:
     """Create the cluster; with `stock`, from the image that kind pulls. Raises StepError."""
     with alone(f"cluster-{NAME}"):
-        if is_up():
+        if is_up() or _becomes_ready():
             return
         if nodes(stopped=True):
             if not is_ours():
@@ -115,7 +134,7 @@ def up(*, stock: bool) -> None:
         )  # fmt: skip
         if not stock:
             _connect_nodes()
-        kubectl("wait", "--for=condition=Ready", "nodes", "--all", "--timeout=120s")
+        _wait_for_nodes()
         _wait_for_service_account()
 
 

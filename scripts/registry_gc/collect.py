@@ -261,12 +261,16 @@ class Collection:
     def _remove_vacant(self, found: Plan, outcome: Outcome) -> None:
         for folder in found.vacant:
             with _noting(outcome):
-                remove_vacant(self.store, folder, self._clock().is_young)
+                remove_vacant(self.store, folder, self._is_young())
 
     def _remove_repositories(self, found: Plan, outcome: Outcome) -> None:
         for repository in found.repositories:
             with _noting(outcome):
-                remove_repository(self.store, repository, self._clock().is_young)
+                remove_repository(self.store, repository, self._is_young())
+
+    def _is_young(self) -> Callable[[int], bool]:
+        """Return what says whether a folder may just have been made by a push; none is, offline."""
+        return (lambda _modified: False) if self.options.offline else self._clock().is_young
 
     def _clock(self) -> Clock:
         return Clock(self.store.now(), self.options)

@@ -27,6 +27,8 @@ T = TypeVar("T")
 _ClusterNode: Any = redis.cluster.ClusterNode
 _Sentinel: Any = redis.sentinel.Sentinel
 
+_FAILURES = (redis.RedisError, redis.exceptions.RedisClusterException, OSError, ValueError)
+
 _TIMEOUT = 10.0  # seconds for one answer
 _BATCH = 500  # commands sent at once
 _SETS = "repository::*::blobs"
@@ -124,7 +126,7 @@ def _connected(options: RedisOptions | None) -> Iterator[Any]:
             yield client
         finally:
             client.close()
-    except (redis.RedisError, OSError, ValueError) as error:
+    except _FAILURES as error:
         raise StorageError(
             "the registry's cache in Redis could not be cleared; everything was put back",
             why=str(error),
@@ -144,6 +146,7 @@ def _client(options: RedisOptions) -> Any:
         "socket_timeout": _TIMEOUT,
         "socket_connect_timeout": _TIMEOUT,
         "decode_responses": True,
+        "protocol": 2,  # the newer one has no way back, where the registry's client has one
         **_tls(options),
     }
     if options.master_name:

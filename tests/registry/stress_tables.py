@@ -156,7 +156,7 @@ def _downtime(folder: Path) -> bool:
 def _empty_links(folder: Path) -> bool:
     table(
         "Links left empty by SIGTERM beside pushers",
-        "| version | drain | ends | of these with empty links | links | empty at the end | lost |",
+        "| version | drain | ends | of these left empty links | links | empty at the end | lost |",
         (
             empty_links(version, folder / f"{version}-{drain}", drain=drain, kills=60, seed=SEED)
             for version in VERSIONS

@@ -15,7 +15,7 @@ from registry_gc.options import CollectOptions
 from registry_gc.storage import FileStore
 from support.client import Client, Manifest, Refused, image
 from support.collecting import NoMemory
-from support.collector import QUICK, collect_well, collecting
+from support.collector import QUICK, collect, collect_well, collecting
 from support.registry_process import RegistryProcess
 
 
@@ -253,3 +253,21 @@ def test_nothing_was_removed_again_by_the_next_collection(start_registry: StartR
     collect_well(registry)
 
     assert pulls_after_a_restart(registry, "app", "again")
+
+
+@pytest.mark.parametrize(("version", "code"), [("2.8", 3), ("3.0", 3), ("3.1.1", 0)])
+def test_a_registry_that_writes_in_place_is_not_restarted_without_a_drain(
+    start_registry: StartRegistry, version: str, code: int
+) -> None:
+    """Attack 1: SIGTERM in the middle of such a write leaves an empty link (v2.8, v3.0).
+
+    Seen to fail: let `Memory.check` not ask for the version.
+    """
+    registry = start_registry(cache="inmemory", supervised=True, version=version, drain_timeout="")
+    client = registry.client()
+    manifest_without_a_link(client)
+
+    done = collect(registry, *QUICK)
+
+    assert done.code == code, done
+    assert ("http.draintimeout" in done.report["error"]) if code else registry.starts == 2, done

@@ -105,7 +105,11 @@ def _upload(registry: RegistryProcess, seconds: float) -> str:
 
 @dataclass(frozen=True)
 class EmptyLinks:
-    """How many of so many ends of a registry by SIGTERM left an empty link, beside pushers."""
+    """How many of so many ends of a registry by SIGTERM left an empty link, beside pushers.
+
+    `with_empty` are the ends after which there were new ones, `empty` those; an empty link stays
+    until somebody pushes it again.
+    """
 
     version: str
     drain: str
@@ -125,22 +129,25 @@ class EmptyLinks:
 
 def empty_links(version: str, folder: Path, *, drain: str, kills: int, seed: int) -> EmptyLinks:
     """End the registry so often beside pushers, and count the links that are empty after it."""
-    counts = []
+    new = []
+    known: set[Path] = set()
     with RegistryProcess(folder, version=version, drain_timeout=drain) as registry:
         stress = Stress.of(registry, seed=seed, pushers=12)
         with stress.going_on():
             for _ in range(kills):
                 time.sleep(0.4)
                 registry.stop()
-                counts.append(_empty(registry.v2))
+                now = _empty(registry.v2)
+                new.append(len(now - known))
+                known = now
                 registry.start()
         registry.stop()
-        at_the_end = _empty(registry.v2)
+        at_the_end = len(_empty(registry.v2))
         registry.start()
         lost = stress.acknowledged.lost(registry)
-    with_empty = sum(bool(count) for count in counts)
-    return EmptyLinks(version, drain, kills, with_empty, sum(counts), at_the_end, len(lost))
+    with_new = sum(bool(count) for count in new)
+    return EmptyLinks(version, drain, kills, with_new, sum(new), at_the_end, len(lost))
 
 
-def _empty(v2: Path) -> int:
-    return sum(not link.stat().st_size for link in v2.rglob("link"))
+def _empty(v2: Path) -> set[Path]:
+    return {link for link in v2.rglob("link") if not link.stat().st_size}

@@ -51,7 +51,7 @@ def digests_of(algorithm: str, names: list[str]) -> list[Digest] | None:
     return unpacked(raw)
 
 
-def unpacked(raw: bytes) -> list[Digest]:
+def unpacked(raw: bytes | bytearray) -> list[Digest]:
     """Return the sha256 digests that stand one behind the other."""
     return [digest for (digest,) in _SHA256.iter_unpack(raw)]
 

@@ -84,17 +84,21 @@ def earliest_upload(repository: Repository, clock: Clock) -> int | None:
 
 
 def unneeded_links(repository: Repository, reach: Reach) -> Iterator[tuple[Entry, str]]:
-    """Yield every link that nothing needs and why; those that are old go."""
+    """Yield every link that nothing needs and why; those that are old go.
+
+    In an order that can be cut anywhere: a tag that follows its subject goes before it, or it would
+    look like any other tag, and after its history, or it would look like one that was damaged.
+    """
     name = repository.name
-    for digest in sorted(repository.layers - reach.live):
-        yield Entry(Kind.LAYER_LINK, name, digest), "no manifest of the repository needs it"
-    for digest in sorted(repository.revisions - reach.live):
-        yield Entry(Kind.REVISION_LINK, name, digest), "no tag leads to it"
     for tag, current in sorted(repository.tags.items(), key=lambda item: item[0]):
-        if tag in reach.expired:
-            yield Entry(Kind.TAG, name, tag=tag), "it is about a manifest that goes"
         for digest in _history(repository.index[tag], current, reach, tag):
             yield Entry(Kind.TAG_INDEX, name, digest, tag), "the tag no longer names it"
+        if tag in reach.expired:
+            yield Entry(Kind.TAG, name, tag=tag), "it is about a manifest that goes"
+    for digest in sorted(repository.revisions - reach.live):
+        yield Entry(Kind.REVISION_LINK, name, digest), "no tag leads to it"
+    for digest in sorted(repository.layers - reach.live):
+        yield Entry(Kind.LAYER_LINK, name, digest), "no manifest of the repository needs it"
 
 
 def _history(index: set[Digest], current: Digest | None, reach: Reach, tag: str) -> list[Digest]:

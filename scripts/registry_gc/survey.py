@@ -1,12 +1,13 @@
 """Scan and mark: from the store to the plan, one repository at a time."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from registry_gc import inventory, layout
 from registry_gc.errors import StorageError
 from registry_gc.inventory import Link, Repository, View
 from registry_gc.layout import REGISTRY, Digest, Entry, Kind
 from registry_gc.manifests import Manifests
+from registry_gc.packed_digests import PackedDigests
 from registry_gc.plan import Clock, Deletion, Plan, earliest_upload, unneeded_links
 from registry_gc.reachability import Age, reach
 
@@ -37,33 +38,36 @@ def survey(
     """
     plan = Plan()
     inventory.check_top(view.store)
-    dead = _scanned_blobs(view, progress) if blobs is None else set(blobs)
-    plan.seen = len(dead)
+    scanned = PackedDigests(_scan(plan, view, blobs, progress))
+    live = PackedDigests()
     for number, name in enumerate(inventory.repository_names(view), start=1):
         found = inventory.repository(view, name)
-        dead -= _survey_repository(
-            plan, view, manifests, clock, found, after_unlinking=after_unlinking
+        live.update(
+            _survey_repository(plan, view, manifests, clock, found, after_unlinking=after_unlinking)
         )
-        if every_link and dead:
-            dead -= _held_by_misnamed_links(view, found)
+        if every_link:
+            live.update(_held_by_misnamed_links(view, found))
         if progress:
             progress(plan.seen, number)
     plan.complete = view.complete
+    dead = scanned.minus(live)
     if plan.complete:
         _survey_blobs(plan, view, clock, dead)
-    elif dead:
+    elif any(dead):
         plan.problems.append("no blob is deleted, because a folder could not be read")
     plan.problems[:0] = view.problems
     return plan
 
 
-def _scanned_blobs(view: View, progress: Progress | None) -> set[Digest]:
-    found: set[Digest] = set()
-    for portion in inventory.blobs(view):
-        found.update(portion)
+def _scan(
+    plan: Plan, view: View, blobs: Iterable[Digest] | None, progress: Progress | None
+) -> Iterator[Digest]:
+    """Yield the blobs in question, counting them."""
+    for portion in inventory.blobs(view) if blobs is None else [list(blobs)]:
+        yield from portion
+        plan.seen += len(portion)
         if progress:
-            progress(len(found), 0)
-    return found
+            progress(plan.seen, 0)
 
 
 class _Look:
@@ -189,8 +193,10 @@ def _held_by_misnamed_links(view: View, repository: Repository) -> set[Digest]:
     found = set()
     for entry in entries:
         target = view.held_elsewhere(entry)
-        if target is not None:
-            found.add(target)
+        if target is None:
+            continue
+        found.add(target)
+        if entry.digest and len(entry.digest) == 32:  # by another algorithm it is no damage
             view.note(
                 f"the {entry.kind.value} {entry} names {layout.digest_text(target)}, which is kept"
             )
@@ -198,7 +204,7 @@ def _held_by_misnamed_links(view: View, repository: Repository) -> set[Digest]:
 
 
 def _survey_blobs(plan: Plan, view: View, clock: Clock, dead: Iterable[Digest]) -> None:
-    for digest in sorted(dead):
+    for digest in dead:
         entry = Entry(Kind.BLOB, digest=digest)
         try:
             stat = view.stat(entry)

@@ -10,9 +10,9 @@ from registry_gc.layout import Kind, digest_of
 from registry_gc.manifests import Manifests
 from registry_gc.plan import Clock, Plan
 from registry_gc.storage import FileStore
-from registry_gc.survey import survey
+from registry_gc.survey import Progress, survey
 from support.collecting import options, plan
-from support.store import StoreBuilder
+from support.store import StoreBuilder, digest
 
 
 @pytest.fixture
@@ -20,7 +20,14 @@ def store(tmp_path: Path) -> StoreBuilder:
     return StoreBuilder(tmp_path)
 
 
-def look(root: Path, *, after_unlinking: bool = False, blobs: list[str] | None = None) -> Plan:
+def look(
+    root: Path,
+    *,
+    after_unlinking: bool = False,
+    every_link: bool = False,
+    blobs: list[str] | None = None,
+    progress: Progress | None = None,
+) -> Plan:
     files = FileStore(str(root))
     view = View(files, Journal(files).taken)
     wanted = (
@@ -32,6 +39,8 @@ def look(root: Path, *, after_unlinking: bool = False, blobs: list[str] | None =
         Clock(files.now(), options()),
         blobs=wanted,
         after_unlinking=after_unlinking,
+        every_link=every_link,
+        progress=progress,
     )
 
 
@@ -116,3 +125,45 @@ def test_a_mount_in_any_repository_protects(
     doomed = {str(each.entry) for each in plan(tmp_path).blobs}
 
     assert doomed == {dead}
+
+
+def test_every_link_is_read_before_a_burial(store: StoreBuilder, tmp_path: Path) -> None:
+    """A link that is needed by its name, but holds another digest, protects that too.
+
+    Seen to fail: look at no link that is needed.
+    """
+    held = store.blob(b"held")
+    store.image("app", "v1", layers=["a"])
+    link = store.layer_link("app", store.layer("app", "a"))
+    store.write(link, held)
+    store.age()
+
+    assert [str(each.entry) for each in look(tmp_path).blobs] == [held]
+    found = look(tmp_path, every_link=True)
+    assert found.blobs == []
+    assert [problem for problem in found.problems if held in problem]
+
+
+def test_a_link_by_another_algorithm_is_no_damage(store: StoreBuilder, tmp_path: Path) -> None:
+    """A push may name a layer by sha512. Seen to fail: note it all the same."""
+    layer = store.layer("app", "a")
+    store.write(store.layer_link("app", digest(b"a", "sha512")), layer)
+    store.image("app", "v1", layers=["a"])
+    store.age()
+
+    found = look(tmp_path, every_link=True)
+
+    assert (found.blobs, found.problems) == ([], [])
+
+
+def test_progress_counts_blobs_and_then_repositories(store: StoreBuilder, tmp_path: Path) -> None:
+    """Seen to fail: report the blobs only at the end."""
+    store.image("a", "v1", layers=["a"])
+    store.image("b", "v1", layers=["b"])
+    said: list[tuple[int, int]] = []
+
+    found = look(tmp_path, progress=lambda blobs, repositories: said.append((blobs, repositories)))
+
+    assert found.seen == 6
+    assert [blobs for blobs, repositories in said if not repositories] == [1, 2, 3, 4, 5, 6]
+    assert said[-2:] == [(6, 1), (6, 2)]

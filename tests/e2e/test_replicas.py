@@ -1,5 +1,6 @@
 """Two replicas on one volume, each caching in memory: one collects, both forget."""
 
+import re
 from typing import Any
 
 from support.client import Manifest, image
@@ -116,7 +117,7 @@ def test_a_pod_without_a_collector_stops_the_collection(release: Release) -> Non
     assert not succeeded
     assert "has no collector yet" in logs
     until(
-        lambda: "Deleted 3 blobs" in _collected(release),
+        lambda: re.search("Deleted [1-9]", _collected(release)),
         what="a collection once it is gone, and DNS has forgotten it",
         timeout=120,
         pause=2,

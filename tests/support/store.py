@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,6 +24,16 @@ def digest(content: bytes, algorithm: str = "sha256") -> str:
 
 def split(name: str) -> str:
     return name.replace(":", "/", 1)
+
+
+def walk(top: Path) -> Iterator[str]:
+    """Yield a folder and all that is below it, however deep; symbolic links are not followed."""
+    waiting = [str(top)]
+    while waiting:
+        path = waiting.pop()
+        yield path
+        if os.path.isdir(path) and not os.path.islink(path):  # noqa: PTH112, PTH114 - of a million
+            waiting.extend(f"{path}/{name}" for name in os.listdir(path))
 
 
 @dataclass
@@ -155,8 +165,7 @@ class StoreBuilder:
     def age(self, seconds: float = 7200, *, below: Path | None = None) -> None:
         """Make everything (below a folder) so much older."""
         when = time.time() - seconds
-        top = below or self.root
-        for path in [top, *top.rglob("*")]:
+        for path in walk(below or self.root):
             os.utime(path, (when, when), follow_symlinks=False)
 
     def files(self) -> dict[str, bytes]:

@@ -49,7 +49,7 @@ def environment() -> dict[str, str]:
     return {
         **inherited,
         "PYTHONPATH": str(ROOT / "scripts"),
-        "PYTHONPYCACHEPREFIX": str(CACHE / "bench/pycache"),
+        "PYTHONPYCACHEPREFIX": str(CACHE / "pycache"),
         "OTEL_TRACES_EXPORTER": "none",
     }
 

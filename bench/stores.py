@@ -1,5 +1,7 @@
 """The stores that are measured, made once in the cache folder, outside the checkout.
 
+`BENCH_STORES` names another folder: on /dev/shm other programs' work on the disk does not matter.
+
 They are what a registry 3.1.1 writes: blobs, layer links, revisions, tags with their index. The
 content is small, because nobody who collects reads a layer.
 """
@@ -18,7 +20,7 @@ from functools import partial
 from pathlib import Path
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "docker-registry-chart"
-STORES = CACHE / "bench"
+STORES = Path(os.environ.get("BENCH_STORES") or CACHE / "bench")
 
 IMAGE = "application/vnd.oci.image.manifest.v1+json"
 CONFIG = "application/vnd.oci.image.config.v1+json"

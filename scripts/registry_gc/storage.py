@@ -4,7 +4,6 @@ Paths are relative to the registry's root directory and use `/`.
 """
 
 import contextlib
-import ctypes
 import errno
 import os
 import stat
@@ -367,6 +366,8 @@ def _rename_noreplace(old: str, new: str) -> bool:
 
 def _renameat2(old: str, new: str) -> int:
     """Move without overwriting; return the error's number, 0 for none."""
+    import ctypes  # here: hardly any file system needs it, and every start would load it
+
     libc = ctypes.CDLL(None, use_errno=True)
     function = getattr(libc, "renameat2", None)  # musl has it since 1.2.4
     if function is None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from registry_gc import healing, inventory, journal
+from registry_gc import collect, healing, inventory, journal
 from registry_gc.collect import Collection, Outcome
 from registry_gc.errors import CollectorError
 from registry_gc.layout import Entry, Kind, digest_text
@@ -62,7 +62,7 @@ def simulated_time() -> Iterator[Watch]:
     """Let the package live by the simulation's clock, and keep the journal's reserve small."""
     with pytest.MonkeyPatch.context() as patch:
         watch = Watch()
-        for module in (healing, inventory):
+        for module in (collect, healing, inventory):
             patch.setattr(module, "time", watch)
         patch.setattr(healing, "_PASS", _LOOKS)
         patch.setattr(journal, "_RESERVE_NAMES", 1)

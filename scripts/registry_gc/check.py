@@ -47,9 +47,19 @@ class Check:
     progress: Progress = lambda _done, _total: None
     wait: Callable[[float], object] = time.sleep
     _sizes: dict[Digest, int] = field(default_factory=dict)
+    _names: list[str] = field(default_factory=list)
+    _sizes_are_old: bool = False  # a push may have written since they were noted
 
     def run(self) -> Checked:
-        """Check. Raises StorageError only if not even the top of the store can be read."""
+        """Look, and read the data if that is wanted. Raises StorageError as `look` does."""
+        return self.read(self.look())
+
+    def look(self) -> Checked:
+        """Check all but the blobs' content.
+
+        A collection meanwhile would be taken for damage: the caller sees to it that there is none.
+        Raises StorageError only if not even the top of the store can be read.
+        """
         found = Checked(is_cache=self.store.stat(_SCHEDULER) is not None)
         top = self._top()
         if top:
@@ -59,36 +69,44 @@ class Check:
         self._check_blobs(blobs)
         found.blobs = len(self._sizes)
         places, names = self._repositories()
+        self._names = names
         first = {name: self._check_repository(name, found) for name in names}
         again = [name for name, each in first.items() if any(f.harm.is_problem for f in each)]
         if again or any(each.harm.is_problem for each in (*blobs.findings, *places)):
             self.wait(self.look_again_after)
+            self._sizes_are_old = True
         for name in again:
             keys = {
                 each.key for each in self._check_repository(name, Checked(is_cache=found.is_cache))
             }
             first[name] = [each for each in first[name] if each.key in keys]
+        self._sizes_are_old = False
         found.findings = list(
             folded(
                 [
-                    *self._still_there([*blobs.findings, *places]),
+                    *self._still_so(blobs.findings),
+                    *self._still_there(places),
                     *(each for name in names for each in first[name]),
                     *check_state(self.store),
                 ]
             )
         )
-        if self.read_data:
-            damaged, found.bytes = damaged_blobs(self.store, self._sizes, self.progress)
-            found.findings += damaged
-        found.findings = self._with_users(found, names)
+        found.findings = self._with_users(found)
         return found
 
-    def _with_users(self, found: Checked, names: list[str]) -> list[Finding]:
+    def read(self, found: Checked) -> Checked:
+        """Add what the blobs' content shows, if wanted; a collection may go on meanwhile."""
+        if self.read_data:
+            damaged, found.bytes = damaged_blobs(self.store, self._sizes, self.progress)
+            found.findings += self._with_users(replace(found, findings=damaged))
+        return found
+
+    def _with_users(self, found: Checked) -> list[Finding]:
         """Return the findings, those of damaged blobs with the manifests that need them."""
         users: dict[str, list[str]] = {
             each.digest: [] for each in found.findings if each.kind in _OF_BLOBS
         }
-        for name in names if users else ():
+        for name in self._names if users else ():
             check = RepositoryCheck(
                 Reader(self.store), name, self._size_of, is_cache=found.is_cache
             )
@@ -200,7 +218,7 @@ class Check:
 
     def _size_of(self, digest: Digest) -> int | None:
         """Return a blob's size; one that was pushed since the blobs were listed is looked up."""
-        if digest not in self._sizes:
+        if self._sizes_are_old or digest not in self._sizes:
             try:
                 stat = self.store.stat(
                     f"{REGISTRY}/{layout.path_of(Entry(Kind.BLOB, digest=digest))}"
@@ -247,6 +265,19 @@ class Check:
         found.links += reader.links
         found.manifests += check.manifests
         return reader.findings
+
+    def _still_so(self, findings: list[Finding]) -> Iterator[Finding]:
+        """Yield what a second look at its blob finds too: registries up to 3.0 write in place."""
+        for finding in self._still_there(findings):
+            if finding.harm.is_problem and finding.digest:
+                again = Reader(self.store)
+                above, _, name = (
+                    finding.path[len(REGISTRY) + 1 :].rpartition("/data")[0].rpartition("/")
+                )
+                self._check_blob(again, finding.digest.partition(":")[0], above, name)
+                if finding.key not in {each.key for each in again.findings}:
+                    continue
+            yield finding
 
     def _still_there(self, findings: list[Finding]) -> Iterator[Finding]:
         """Yield what a second look at its place does not contradict."""

@@ -15,7 +15,6 @@ from datetime import timedelta
 
 from registry_gc import layout
 from registry_gc.check import Check
-from registry_gc.check_data import OF_DATA
 from registry_gc.check_reader import LinkRead, Reader
 from registry_gc.findings import Checked
 from registry_gc.journal import Journal
@@ -30,22 +29,20 @@ _FAULTS = ("empty", "corrupt")
 
 
 def check_and_repair(check: Check, journal: Journal, *, grace: timedelta) -> Checked:
-    """Check, repair, and check again; what was mended is among the findings, marked as repaired.
+    """Look, repair, and look again; what was mended is among the findings, marked as repaired.
 
     The caller holds the store's lock. Raises StorageError and NoSpaceError.
     """
-    before = check.run()
+    before = check.look()
     names = sorted({each.repository for each in before.problems if each.repository})
     mended = rewrite_links(check.store, journal, grace=grace, repositories=names)
     if not mended:
         return before
     paths = {f"{REGISTRY}/{layout.path_of(entry)}" for entry in mended}
-    # The blobs' content is as it was: it need not be read a second time.
-    after = replace(check, read_data=False).run()
-    of_data = [each for each in before.findings if each.kind in OF_DATA]
-    repaired = [replace(each, repaired=True) for each in before.findings if each.path in paths]
-    after.findings += [*of_data, *repaired]
-    after.bytes = before.bytes
+    after = check.look()
+    after.findings += [
+        replace(each, repaired=True) for each in before.findings if each.path in paths
+    ]
     return after
 
 

@@ -662,7 +662,7 @@ def test_pushes_beside_a_check_are_no_damage(store: StoreBuilder) -> None:
     try:
         problems = [
             problem
-            for _ in range(5)
+            for _ in range(3)
             for problem in Check(FileStore(str(store.root)), True, look_again_after=0.1)
             .run()
             .problems

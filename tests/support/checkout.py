@@ -6,7 +6,9 @@ from pathlib import Path
 from support.run import run
 
 ROOT = Path(__file__).resolve().parents[2]
-SCRIPTS = ROOT / "scripts"
+SCRIPTS = Path(
+    os.environ.get("COLLECTOR_SCRIPTS") or ROOT / "scripts"
+)  # of a mutant, in tests/mutants
 
 
 def tool(name: str) -> Path:

@@ -2,7 +2,8 @@
 
 It stands in for the module `os` (and for `open`) inside `registry_gc.storage`, so every system call
 that changes something is a point, also those inside one operation of the store: between `link` and
-`unlink`, between `mkdir` and `rename`. What a test does by itself is not counted.
+`unlink`, between `mkdir` and `rename`, and each folder that `makedirs` makes. What a test does by
+itself is not counted.
 """
 
 import os
@@ -17,7 +18,7 @@ from registry_gc.errors import StorageError
 from registry_gc.storage import FileStore, Listing, Stat
 
 CHANGES = (
-    "rename", "replace", "link", "unlink", "rmdir", "makedirs", "posix_fallocate",
+    "rename", "replace", "link", "unlink", "rmdir", "mkdir", "posix_fallocate", "utime", "chown",
 )  # fmt: skip
 
 
@@ -54,19 +55,50 @@ class Faults:
         return counted
 
     def fsync(self, descriptor: int) -> None:
-        """Do nothing: no test pulls the plug of the machine, and it takes most of the time."""
+        """Count, and do nothing: no test pulls the plug, and it takes most of the time."""
+        self.count("fsync")
+
+    def makedirs(self, path: str, exist_ok: bool = False) -> None:
+        """Make each folder that is missing; every one is a change."""
+        missing = []
+        while not os.path.isdir(path):  # noqa: PTH112 - as the storage names them
+            missing.append(path)
+            path = os.path.dirname(path)  # noqa: PTH120
+        for folder in reversed(missing):
+            self.mkdir(folder)
 
     def open_file(self, path: str, mode: str = "r", **named: Any) -> Any:
-        """Open a file; to make one is a change."""
-        if "w" in mode:
-            self.count("open")
-        return open(path, mode, **named)  # noqa: PTH123 - what the storage itself calls
+        """Open a file; to make one is a change, and to write to it."""
+        if "w" not in mode:
+            return open(path, mode, **named)  # noqa: PTH123 - what the storage itself calls
+        self.count("open")
+        return Written(open(path, mode, **named), self)  # noqa: PTH123
 
     def count(self, name: str) -> None:
         self.calls.append(name)
         number = len(self.calls) - 1
         if number == self.at or (self.lasting and number > self.at):
             self.meet(name)
+
+
+class Written:
+    """An open file whose writes count."""
+
+    def __init__(self, file: Any, faults: Faults) -> None:
+        self._file, self._faults = file, faults
+
+    def write(self, content: bytes) -> int:
+        self._faults.count("write")
+        return int(self._file.write(content))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+    def __enter__(self) -> "Written":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
 
 
 def dies(name: str) -> None:

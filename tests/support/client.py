@@ -220,13 +220,22 @@ class Client:
             name = digest_of(content)
             if self.has_blob(repository, name):
                 existing.append(name)
-            elif not (mount_from and self.mount(repository, name, mount_from)):
-                self.upload(repository, content, chunks=chunks)
+            elif self._bring(repository, content, mount_from, chunks):
                 uploaded.append(name)
             self.pace()
         reference = tag or manifest.digest
         self.put_manifest(repository, manifest, reference)
         return Pushed(repository, reference, manifest.digest, tuple(uploaded), tuple(existing))
+
+    def _bring(self, repository: str, content: bytes, mount_from: str, chunks: int) -> bool:
+        """Mount a blob, or upload it where that was begun instead; say whether it was uploaded."""
+        begun = ""
+        if mount_from:
+            begun = self._mount_or_begin(repository, digest_of(content), mount_from)
+            if not begun:
+                return False
+        self.upload(repository, content, chunks=chunks, begun=begun)
+        return True
 
     def put_manifest(self, repository: str, manifest: Manifest, reference: str) -> None:
         """Put a manifest and nothing else."""
@@ -260,9 +269,14 @@ class Client:
             raise Refused(f"HEAD {digest}", answer.status, "")
         return answer.status == 200
 
-    def upload(self, repository: str, content: bytes, *, chunks: int = 1, digest: str = "") -> None:
-        """Upload a blob that the registry does not have; `digest` if not its sha256."""
-        location = self.start_upload(repository)
+    def upload(
+        self, repository: str, content: bytes, *, chunks: int = 1, digest: str = "", begun: str = ""
+    ) -> None:
+        """Upload a blob that the registry does not have; `digest` if not its sha256.
+
+        `begun` is the location of an upload that has begun already.
+        """
+        location = begun or self.start_upload(repository)
         size = max(1, -(-len(content) // chunks))
         parts = [content[at : at + size] for at in range(0, len(content), size)] or [b""]
         for part in parts if chunks > 1 else ():
@@ -290,13 +304,17 @@ class Client:
 
     def mount(self, repository: str, digest: str, source: str) -> bool:
         """Take a blob over from another repository; False if the registry would not."""
+        if begun := self._mount_or_begin(repository, digest, source):
+            self.request("DELETE", begun)  # nobody will finish it
+        return not begun
+
+    def _mount_or_begin(self, repository: str, digest: str, source: str) -> str:
+        """Mount a blob; return the location of the upload that began in its place, else nothing."""
         query = urlencode({"mount": digest, "from": source})
         answer = self.request("POST", f"/v2/{repository}/blobs/uploads/?{query}")
-        if answer.status == 202:  # it began an upload instead, which nobody will finish
-            self.request("DELETE", answer.headers["location"])
-        elif answer.status != 201:
+        if answer.status not in (201, 202):
             raise Refused(f"mount {digest} from {source}", answer.status, answer.body.decode())
-        return answer.status == 201
+        return answer.headers["location"] if answer.status == 202 else ""
 
     def delete_manifest(self, repository: str, digest: str) -> None:
         """Delete a manifest, and with it every tag on it."""

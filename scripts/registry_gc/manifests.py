@@ -20,7 +20,7 @@ from registry_gc.storage import Stat
 LARGEST = 4 * 1024 * 1024
 """Bytes; the registry takes no larger manifest (v3.1.1, registry/handlers/manifests.go)."""
 
-ROOM = 32 * 1024 * 1024
+ROOM = 24 * 1024 * 1024
 """Bytes that packed manifests may take in memory and in the file that outlives a run."""
 
 _KNOWN_KEYS = frozenset({"config", "layers", "manifests", "blobs", "fslayers", "subject"})

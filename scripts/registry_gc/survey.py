@@ -7,9 +7,9 @@ from registry_gc.errors import StorageError
 from registry_gc.inventory import Link, Repository, View
 from registry_gc.layout import REGISTRY, Digest, Entry, Kind
 from registry_gc.manifests import Manifests
-from registry_gc.packed_digests import PackedDigests
 from registry_gc.plan import Clock, Deletion, Plan, earliest_upload, unneeded_links
 from registry_gc.reachability import Age, reach
+from registry_gc.unmarked import Unmarked
 
 Progress = Callable[[int, int], None]
 """Told after each folder of blobs and each repository how many blobs and repositories were seen."""
@@ -38,19 +38,17 @@ def survey(
     """
     plan = Plan()
     inventory.check_top(view.store)
-    scanned = PackedDigests(_scan(plan, view, blobs, progress))
-    live = PackedDigests()
+    dead = Unmarked(_scan(plan, view, blobs, progress))
     for number, name in enumerate(inventory.repository_names(view), start=1):
         found = inventory.repository(view, name)
-        live.update(
+        dead.mark(
             _survey_repository(plan, view, manifests, clock, found, after_unlinking=after_unlinking)
         )
         if every_link:
-            live.update(_held_by_misnamed_links(view, found))
+            dead.mark(_held_by_misnamed_links(view, found))
         if progress:
             progress(plan.seen, number)
     plan.complete = view.complete
-    dead = scanned.minus(live)
     if plan.complete:
         _survey_blobs(plan, view, clock, dead)
     elif any(dead):

@@ -163,24 +163,22 @@ def compared(found: Mapping[str, list[Run]]) -> Lines:
     """Return a table of runs; the ratios are to the first program."""
     first = next(iter(found.values()))
     lines = [
-        "| program | runs | min s | median s | CPU s, min | ratio of min | of median | peak MiB |",
-        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+        "| program | runs | min s | median s | CPU s, min | ratio: min | median | CPU | peak MiB |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     for name, runs in found.items():
-        least, middle = (fold(runs, "seconds", by) for by in (min, statistics.median))
-        ratios = [
-            fold(runs, "seconds", by) / fold(first, "seconds", by)
-            for by in (min, statistics.median)
-        ]
-        lines.append(
-            f"| `{name}` | {len(runs)} | {least:.2f} | {middle:.2f} | {fold(runs, 'cpu', min):.2f} "
-            f"| {ratios[0]:.2f} | {ratios[1]:.2f} | {fold(runs, 'peak', max):.0f} |"
-        )
+        figures = of(runs)
+        ratios = [mine / other for mine, other in zip(figures, of(first), strict=True)]
+        shown = [f"{figure:.2f}" for figure in (*figures, *ratios)]
+        peak = max(each.peak for each in runs)
+        lines.append(f"| `{name}` | {len(runs)} | {' | '.join(shown)} | {peak:.0f} |")
     return lines
 
 
-def fold(runs: list[Run], what: str, by: Callable[[list[float]], float]) -> float:
-    return by([getattr(each, what) for each in runs])
+def of(runs: list[Run]) -> tuple[float, float, float]:
+    """Return the least and the middle of the seconds, and the least of the processors'."""
+    seconds = [each.seconds for each in runs]
+    return min(seconds), statistics.median(seconds), min(each.cpu for each in runs)
 
 
 def clean() -> Lines:

@@ -23,6 +23,7 @@ from registry_gc.inventory import Upload, View
 from registry_gc.journal import Journal
 from registry_gc.layout import REGISTRY, Entry, Kind, path_of
 from registry_gc.manifest_cache import ManifestCache
+from registry_gc.mending import mend_empty_links
 from registry_gc.options import CollectOptions, Restart, nanoseconds
 from registry_gc.plan import Clock, Deletion, Plan, check_guards
 from registry_gc.storage import NoSpaceError, Store
@@ -193,20 +194,20 @@ class Collection:
             self.store, self.options, journal, manifests, self.wait, progress=self._seen
         )
         self.enter("unlink")
-        self._take(found.links, journal, outcome)
+        self._take(found.links, journal, outcome, healing)
         self.enter("settle")
         healing.go_on_for(self.options.settle_period.total_seconds())
         self.enter("bury")
-        self._take(healing.still_dead(found.blobs), journal, outcome)
+        self._take(healing.still_dead(found.blobs), journal, outcome, healing)
         known = set(outcome.problems)
         outcome.problems += [each for each in healing.problems if each not in known]
         if not journal.taken:
             return
         self.enter("forget")
-        outcome.restarts = self.memory.forget(journal.taken.keys(), healing.while_waiting)
+        outcome.restarts = self._forget(journal, healing)
         self.enter("confirm")
         healing.go_on_for(self.options.settle_period.total_seconds())
-        while restarts := self.memory.forget(journal.taken.keys(), healing.while_waiting):
+        while restarts := self._forget(journal, healing):
             outcome.restarts += restarts
             healing.go_on_for(self.options.settle_period.total_seconds())
         if self.memory.is_shared:
@@ -214,10 +215,21 @@ class Collection:
             healing.go_on_for(0)
         self._check_stop()
 
-    def _take(self, deletions: list[Deletion], journal: Journal, outcome: Outcome) -> None:
+    def _forget(self, journal: Journal, healing: Healing) -> int:
+        """Make the registries forget, and mend what their ends broke; return the restarts."""
+        since = self.store.now()
+        restarts = self.memory.forget(journal.taken.keys(), healing.while_waiting)
+        if restarts:
+            mend_empty_links(View(self.store, journal.taken), since)
+        return restarts
+
+    def _take(
+        self, deletions: list[Deletion], journal: Journal, outcome: Outcome, healing: Healing
+    ) -> None:
         # The largest first: if the room for names runs out, what was moved frees the most.
         for deletion in sorted(deletions, key=lambda each: -each.stat.size):
             self._check_stop()
+            healing.when_due()
             try:
                 journal.take(deletion)
             except NoSpaceError:

@@ -39,6 +39,7 @@ class Healing:
         self._progress = progress
         self._manifests = manifests
         self._due = 0.0
+        self._looks = False
         self.problems: list[str] = []
         """The damage that the last full scan met: it reads every link, so it may meet more."""
 
@@ -57,15 +58,26 @@ class Healing:
 
     def while_waiting(self, seconds: float) -> None:
         """Wait for so long, and heal when it is time: the restart of a registry calls this."""
-        if time.monotonic() >= self._due:
-            self.look()
+        self.when_due()
         self._wait(seconds)
+
+    def when_due(self) -> None:
+        """Heal if it is time: whatever takes long calls this now and then (attack 20)."""
+        if time.monotonic() >= self._due and not self._looks:
+            self.look()
 
     def look(self) -> int:
         """Put back what is needed by now; return how many things that were."""
-        began = time.monotonic()
         taken = self._journal.taken
-        plan = self._plan([e.digest for e in taken if e.kind is Kind.BLOB and e.digest])
+        began = time.monotonic()
+        if not taken:
+            self._due = began + _PASS
+            return 0
+        self._looks = True
+        try:
+            plan = self._plan([e.digest for e in taken if e.kind is Kind.BLOB and e.digest])
+        finally:
+            self._looks = False
         dead = {deletion.entry for deletion in (*plan.links, *plan.blobs)}
         needed = [entry for entry in taken if entry not in dead]
         for entry in needed:
@@ -82,6 +94,11 @@ class Healing:
         dead = {blob.entry: blob for blob in self._plan(None, every_link=True).blobs}
         return [blob for blob in planned if dead.get(blob.entry) == blob]
 
+    def _seen(self, blobs: int, repositories: int) -> None:
+        if self._progress:
+            self._progress(blobs, repositories)
+        self.when_due()
+
     def _plan(self, blobs: list[Digest] | None, *, every_link: bool = False) -> Plan:
         view = View(self._store, self._journal.taken)
         clock = Clock(self._store.now(), self._options)
@@ -92,7 +109,7 @@ class Healing:
             blobs=blobs,
             after_unlinking=True,
             every_link=every_link,
-            progress=self._progress,
+            progress=self._seen,
         )
         if every_link:
             self.problems = plan.problems

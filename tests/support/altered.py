@@ -23,12 +23,12 @@ WITHOUT_RESTART = Change(
     "restart(registry, self.config, self.config_path, meanwhile=meanwhile)",
     "pass",
 )
-_TAKE_BLOBS = "self._take(healing.still_dead(found.blobs), journal, outcome)"
+_TAKE_BLOBS = "self._take(healing.still_dead(found.blobs), journal, outcome, healing)"
 # As long as a large store takes from the last scan to the burial: a push fits in between.
 _SLOWLY = (
     "dead = healing.still_dead(found.blobs)\n"
     "        self.wait(3)\n"
-    "        self._take(dead, journal, outcome)"
+    "        self._take(dead, journal, outcome, healing)"
 )
 # Not a control: nothing may be lost by it.
 SLOW = Change("collect.py", _TAKE_BLOBS, _SLOWLY)

@@ -12,9 +12,9 @@ from registry_gc.journal import Journal
 from registry_gc.layout import Kind
 from registry_gc.manifest_cache import ManifestCache
 from registry_gc.manifests import Manifests
-from registry_gc.plan import Plan
+from registry_gc.plan import Deletion, Plan
 from registry_gc.storage import FileStore, Listing
-from support.collecting import options, plan
+from support.collecting import collect, options, plan
 from support.store import StoreBuilder
 
 
@@ -135,7 +135,9 @@ def test_a_blob_that_was_written_anew_is_not_buried(store: StoreBuilder, tmp_pat
 def test_a_look_takes_a_fifth_of_the_time(
     store: StoreBuilder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    store.image("app", layers=["b"])
     store.image("zzz", "v1")
+    store.age()
     waits: list[float] = []
     monkeypatch.setattr(healings, "_PASS", 0.05)
     files = Slow(str(tmp_path))
@@ -145,6 +147,76 @@ def test_a_look_takes_a_fifth_of_the_time(
         time.sleep(max(0.0, seconds))
 
     found = Journal(files)
+    for deletion in plan(tmp_path).links:
+        found.take(deletion)
     Healing(files, options(), found, of(files, found), wait).go_on_for(1.7)
 
     assert waits[0] > 0.3, "a scan of 0.3 s is followed by a pause of more than that"
+
+
+class Resurrecting(FileStore):
+    """A store on which a dead image is pushed again, with a tag, when a folder is listed."""
+
+    def __init__(self, builder: StoreBuilder, dead: str, at: str) -> None:
+        super().__init__(str(builder.root))
+        self._builder, self._dead, self._at = builder, dead, at
+
+    def list(self, path: str) -> Listing:
+        if path.endswith(self._at) and self._dead:
+            dead, self._dead = self._dead, ""
+            self._builder.write(self._builder.revision_link("app", dead), dead)
+            self._builder.tag("app", "again", dead)
+        return super().list(path)
+
+
+def test_attack_20_a_long_scan_heals_meanwhile(
+    store: StoreBuilder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is pushed while the last scan goes on is whole before that ends.
+
+    Seen to fail: let `_seen` not call `when_due`.
+    """
+    dead = store.image("app", layers=["b"])
+    store.image("zzz", "v1", layers=["z"])
+    store.age()
+    monkeypatch.setattr(healings, "_PASS", 0.0)
+    monkeypatch.setattr(healings, "_SHARE", 0)
+    files = Resurrecting(store, dead, "repositories/zzz/_layers")
+    found = Journal(files)
+    planned = plan(tmp_path)
+    for deletion in planned.links:
+        found.take(deletion)
+    healing = Healing(files, options(), found, of(files, found), lambda _seconds: None)
+
+    healing.still_dead(planned.blobs)
+
+    assert not found.taken
+
+
+def test_attack_20_a_long_unlinking_heals_meanwhile(
+    store: StoreBuilder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seen to fail: let `Collection._take` not call `when_due`."""
+    dead = store.image("app", layers=["b"])
+    store.image("zzz", layers=["z"])
+    store.age()
+    monkeypatch.setattr(healings, "_PASS", 0.0)
+    monkeypatch.setattr(healings, "_SHARE", 0)
+    taken: list[int] = []
+    looks: list[int] = []
+    take, look = Journal.take, Healing.look
+
+    def taking(journal: Journal, deletion: Deletion) -> bool:
+        taken.append(len(looks))
+        return take(journal, deletion)
+
+    def looking(healing: Healing) -> int:
+        looks.append(1)
+        return look(healing)
+
+    monkeypatch.setattr(Journal, "take", taking)
+    monkeypatch.setattr(Healing, "look", looking)
+
+    assert collect(tmp_path).blobs == 6
+    assert taken == sorted(set(taken)), "a look before each one that was taken"
+    assert store.blob_path(dead).exists() is False

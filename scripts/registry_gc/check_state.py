@@ -7,7 +7,7 @@ from registry_gc.findings import Finding, Harm
 from registry_gc.layout import STATE
 from registry_gc.storage import Store
 
-_FILES = frozenset({"lock", "holder.json", "store-id"})
+_FILES = frozenset({"lock", "holder.json", "store-id", "manifests"})
 _FOLDERS = frozenset({"taken", "doomed", "quarantine", "reserve", "reports", "replicas"})
 _RECOVER = "run `registry-gc recover` (a collection or a sidecar does it when it starts)"
 

@@ -7,6 +7,7 @@ MAKEFLAGS += --no-print-directory
 
 CLUSTER ?= registry-gc
 REGISTRY ?=
+BENCH ?=
 export CLUSTER
 
 # Asked for where it is used, so that `make help` needs no environment.
@@ -34,7 +35,7 @@ format: ## let ruff format the Python files
 	@venv="$(VENV)"; "$$venv/bin/ruff" format $(PYTHON_FILES); "$$venv/bin/ruff" check --fix $(PYTHON_FILES)
 
 bench: ## our dry run against the registry's own and against find, as ratios of one run
-	@venv="$(VENV)"; PYTHONPATH=scripts "$$venv/bin/python" bench/bench.py
+	@venv="$(VENV)"; PYTHONPATH=scripts "$$venv/bin/python" -m bench.bench $(BENCH)
 
 stress: ## rule 1 on real registries for as long as wished: make stress STRESS_SECONDS=600
 	@venv="$(VENV)"; PYTHONPATH=scripts:tests:ci:. nice "$$venv/bin/python" tests/registry/stress_tables.py

@@ -34,6 +34,18 @@ Exit codes:
 """
 
 
+_CHECK_EXIT_CODES = """
+\b
+Exit codes:
+  0  sound
+  1  problems found, each named with what to do about it
+  2  wrong usage or configuration
+  3  refused by a guard
+  4  a collection goes on; check when it has ended
+  5  the storage failed
+"""
+
+
 class _Duration(click.ParamType[timedelta]):
     name = "duration"
 
@@ -185,6 +197,47 @@ def restore(config: Path | None) -> None:
         click.echo("\n".join([*restored, f"{len(restored)} files were restored."]))
 
 
+@main.command(epilog=_CHECK_EXIT_CODES)
+@click.argument("config", required=False, type=click.Path(path_type=Path))
+@_option(
+    "--read-data",
+    is_flag=True,
+    help="Also read every blob and compute its digest; takes as long as it takes to read all.",
+)
+@_option(
+    "--repair",
+    is_flag=True,
+    help="Write empty and corrupt links anew where what they should hold is known. No blob is ever "
+    "removed.",
+)
+@_option(
+    "--grace-period",
+    type=_DURATION,
+    default="1h",
+    help="What is younger is not repaired: somebody may be writing it.",
+)
+@_option("--output", type=click.Choice(["text", "json"]), default="text")
+def check(
+    config: Path | None, *, read_data: bool, repair: bool, grace_period: timedelta, output: str
+) -> None:
+    """Check the store as fsck checks a file system: what is wrong, how bad it is, what to do.
+
+    Safe beside a registry that is in use. Without --repair nothing is changed.
+    """
+    from registry_gc import check_report
+
+    with _Failing():
+        run = Run(_config_path(config), CollectOptions(grace_period=grace_period), os.environ)
+        told = Progress(sys.stderr)
+        found, seconds = run.check(read_data=read_data, repair=repair, progress=told.read)
+        told.enter("done")
+        if output == "json":
+            click.echo(json.dumps(check_report.as_mapping(run.run_id, found, seconds)))
+        else:
+            click.echo(check_report.text(found, seconds))
+        sys.exit(found.exit_code)
+
+
 @main.command()
 @click.argument("config", required=False, type=click.Path(path_type=Path))
 @click.option("--write-test", is_flag=True, help="Also make and remove a file on the volume.")
@@ -241,7 +294,9 @@ def _run_of(config: Path | None) -> Run:
 
 def _print(done: Report, output: str) -> None:
     if output == "json":
-        click.echo(json.dumps(done))
+        for part in reports.as_json(done):
+            click.echo(part, nl=False)
+        click.echo()
     elif done["error"]:
         click.echo(done["error"], err=True)
     else:

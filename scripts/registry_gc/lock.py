@@ -43,6 +43,21 @@ def held(store: FileStore, run: str) -> Iterator[None]:
             store.remove(_HOLDER)
 
 
+@contextlib.contextmanager
+def shared(store: FileStore) -> Iterator[None]:
+    """Keep collectors away for a while, and write nothing. Raises LockedError."""
+    with contextlib.ExitStack() as locks:
+        folder = _opened(locks, store.absolute("docker"), os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise _locked(holder(store)) from None
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise _failed(error) from error
+        yield
+
+
 def run_that_holds(store: FileStore) -> str:
     """Return the run that holds the store's lock now, empty if none does. Raises StorageError."""
     remote = is_remote(store.root)

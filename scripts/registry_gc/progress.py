@@ -35,6 +35,11 @@ class Progress:
             scan = f"{blobs:,} blobs, {repositories:,} repositories"
             self._tell(f"{self._phase or 'scan'}: {scan}")
 
+    def read(self, done: int, total: int) -> None:
+        """Note how many bytes of all have been read so far."""
+        if self._is_due(_CHANGES if self.stream.isatty() else _LINES):
+            self._tell(f"read {done / max(total, 1):.0%} of {total:,} bytes")
+
     def _is_due(self, seconds: float) -> bool:
         return time.monotonic() - self._told >= seconds
 

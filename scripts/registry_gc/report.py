@@ -1,7 +1,8 @@
 """What people and programs are told of a collection: one mapping, as JSON or as text."""
 
 import functools
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     import jinja2
 
 Report = dict[str, object]
+
+_PORTION = 1000  # deletions
 
 
 def of_outcome(run: str, outcome: Outcome, seconds: float) -> Report:
@@ -107,6 +110,20 @@ def _report(
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "error": error,
     }
+
+
+def as_json(report: Mapping[str, object]) -> Iterator[str]:
+    """Yield a report as JSON, in parts: a large store's plan has hundreds of thousands of lines."""
+    deletions = report.get("deletions")
+    if not isinstance(deletions, list):
+        yield json.dumps(report)
+        return
+    rest = json.dumps({key: value for key, value in report.items() if key != "deletions"})
+    yield f'{rest[:-1]}, "deletions": ['
+    for start in range(0, len(deletions), _PORTION):
+        separator = ", " if start else ""
+        yield separator + json.dumps(deletions[start : start + _PORTION])[1:-1]
+    yield "]}"
 
 
 def text(report: Mapping[str, object]) -> str:

@@ -8,11 +8,12 @@ import json
 import math
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event
+from typing import TYPE_CHECKING
 
 from registry_gc import lock, records, replicas, report
 from registry_gc.collect import Collection, recover
@@ -35,6 +36,9 @@ from registry_gc.replicas import Replicas
 from registry_gc.report import Report
 from registry_gc.restart import configuration_in_use, find_registries
 from registry_gc.storage import FileStore, NoSpaceError
+
+if TYPE_CHECKING:
+    from registry_gc.findings import Checked
 
 
 @dataclass(slots=True)
@@ -89,6 +93,32 @@ class Run:
             journal = Journal(store)
             recover(store, journal)
             return [f"{entry.kind.value} {entry}" for entry in journal.restore()]
+
+    def check(
+        self, *, read_data: bool, repair: bool, progress: Callable[[int, int], object]
+    ) -> "tuple[Checked, float]":
+        """Check the store, and mend what can be mended if asked; return that and the seconds.
+
+        Raises CollectorError.
+        """
+        from registry_gc.check import Check  # here: a plan starts without all this
+        from registry_gc.findings import Checked
+        from registry_gc.repair import check_and_repair
+
+        began = time.monotonic()
+        store = _store(self._config())
+        check = Check(store, read_data, progress=progress)
+        if store.stat("docker") is None:
+            return Checked(), 0.0
+        if repair:
+            with self._held(store):
+                journal = Journal(store)
+                recover(store, journal)
+                found = check_and_repair(check, journal, grace=self.options.grace_period)
+        else:
+            with lock.shared(store):
+                found = check.look()
+        return check.read(found), time.monotonic() - began
 
     def last_report(self) -> Report | None:
         """Return what the last collection of this store reported, None if there was none."""

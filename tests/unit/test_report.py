@@ -137,3 +137,13 @@ def test_a_name_that_is_no_text_can_be_printed(plan: Plan) -> None:
     said = report.text(report.of_plan("r", plan, 1.0))
 
     assert b"kept: a\\udcff" in said.encode("utf-8")
+
+
+@pytest.mark.parametrize("count", [None, 0, 1, 2500])
+def test_json_in_parts_is_the_same_json(count: int | None) -> None:
+    """Seen to fail: forget the separator between two portions."""
+    told: dict[str, object] = {"run": "a", "kept": {"blobs": 1}}
+    if count is not None:
+        told["deletions"] = [{"name": f"blob {number}"} for number in range(count)]
+
+    assert json.loads("".join(report.as_json(told))) == told

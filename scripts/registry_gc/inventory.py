@@ -349,25 +349,28 @@ def _tags(view: View, found: Repository) -> None:
         if link is None and not index:
             found.hollow.append(f"{path}/{tag}")
             continue
-        if link is None and not _is_being_written(view, found.name, tag, index):
+        if link is None and not _is_changing(view, found.name, tag, index):
             view.note(f"the tag {found.name}:{tag} has no current link; all it named stays")
         found.tags[tag] = link.target if link else None
         found.index[tag] = index
     _note_files(view, path, listing)
 
 
-def _is_being_written(view: View, name: str, tag: str, index: set[Digest]) -> bool:
-    """Say whether a push is just between a tag's index entry and its current link (race W7).
+def _is_changing(view: View, name: str, tag: str, index: set[Digest]) -> bool:
+    """Say whether a push is just between a tag's index entry and its current link (race W7), or a
+    deletion between the current link and the entry.
 
-    What the entry names stays in any case; but an ordinary push is no damage to report.
+    What the entry names stays in any case; but neither is damage to report.
     """
+    entries = [Entry(Kind.TAG_INDEX, name, digest, tag) for digest in index]
     try:
-        stats = [view.stat(Entry(Kind.TAG_INDEX, name, digest, tag)) for digest in index]
+        times = [stat.modified for stat in map(view.stat, entries) if stat]
+        if times and view.store.now() - max(times) < _WRITING:
+            return True
+        time.sleep(_REREAD_AFTER)
+        return not any(map(view.stat, entries))
     except StorageError:
         return False
-    times = [stat.modified for stat in stats if stat]
-    # Without any, the tag has been deleted since its folder was listed.
-    return not times or view.store.now() - max(times) < _WRITING
 
 
 def _uploads(view: View, name: str) -> list[Upload]:

@@ -1,6 +1,7 @@
 """What one pass over the store sees, and what it does with what it cannot read."""
 
 import os
+import shutil
 import time
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from registry_gc import inventory
 from registry_gc.inventory import View
 from registry_gc.layout import Entry, Kind, parse_digest
 from registry_gc.storage import FileStore, Stat
-from support.collecting import NoMemory, collect, collection
+from support.collecting import NoMemory, collect, collection, plan
 from support.faults import Unreadable
 from support.store import StoreBuilder
 
@@ -242,3 +243,26 @@ def test_a_file_from_the_future_is_young(store: StoreBuilder, tmp_path: Path) ->
     collect(tmp_path)
 
     assert store.revision_link("app", dead).exists()
+
+
+def test_race_w11_a_tag_that_is_just_being_deleted_is_no_damage(
+    store: StoreBuilder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The registry removes its current link first. Seen to fail: look once."""
+    store.image("app", "v1")
+    store.age()
+    tag = store.v2 / "repositories/app/_manifests/tags/v1"
+    shutil.rmtree(tag / "current")
+    monkeypatch.setattr(inventory.time, "sleep", lambda _seconds: shutil.rmtree(tag))
+
+    assert plan(tmp_path).problems == []
+
+
+def test_a_tag_without_its_current_link_is_named(store: StoreBuilder, tmp_path: Path) -> None:
+    """The control of the test above."""
+    store.image("app", "v1")
+    store.age()
+    shutil.rmtree(store.v2 / "repositories/app/_manifests/tags/v1/current")
+
+    (problem,) = plan(tmp_path).problems
+    assert "app:v1 has no current link" in problem

@@ -253,7 +253,7 @@ def test_race_w11_a_tag_that_is_just_being_deleted_is_no_damage(
     store.age()
     tag = store.v2 / "repositories/app/_manifests/tags/v1"
     shutil.rmtree(tag / "current")
-    monkeypatch.setattr(inventory.time, "sleep", lambda _seconds: shutil.rmtree(tag))
+    monkeypatch.setattr(time, "sleep", lambda _seconds: shutil.rmtree(tag))
 
     assert plan(tmp_path).problems == []
 

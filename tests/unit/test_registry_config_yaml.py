@@ -1,7 +1,7 @@
 """Scalars, durations and printed values as Go and yaml.v2 have them."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from registry_gc.registry_config_scalars import duration, resolve, sprint
@@ -128,6 +128,7 @@ def test_a_map_knows_where_it_comes_from() -> None:
     assert type(outer["a"]) is AnyMap
 
 
+@settings(deadline=None)
 @given(st.text(max_size=20))
 def test_any_text_as_a_root_directory_is_kept_when_quoted(text: str) -> None:
     """A string field takes a quoted scalar as it is."""

@@ -73,13 +73,14 @@ class Clock:
 
 
 def earliest_upload(repository: Repository, clock: Clock) -> int | None:
-    """Return when the oldest upload that is still alive began.
+    """Return when the oldest upload that goes on began.
 
-    While it goes on, its push may rest on layers that it found in place: a layer link younger
-    than its start minus the grace period stays.
+    While it does, its push may rest on layers that it found in place: a layer link younger than its
+    start minus the grace period stays. One that nobody has written to for the grace period is what
+    a client left that was killed: counted, it would keep the repository's links for days.
     """
     return min(
-        (each.started for each in repository.uploads if not clock.is_stale(each)), default=None
+        (each.started for each in repository.uploads if clock.is_young(each.touched)), default=None
     )
 
 

@@ -1,6 +1,6 @@
 """Scan and mark: from the store to the plan, one repository at a time."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Set
 
 from registry_gc import inventory, layout
 from registry_gc.errors import StorageError
@@ -41,11 +41,14 @@ def survey(
     dead = Unmarked(_scan(plan, view, blobs, progress))
     for number, name in enumerate(inventory.repository_names(view), start=1):
         found = inventory.repository(view, name)
+        before = len(plan.links)
         dead.mark(
             _survey_repository(plan, view, manifests, clock, found, after_unlinking=after_unlinking)
         )
         if every_link:
-            dead.mark(_held_by_misnamed_links(view, found))
+            # What goes holds nothing, unless it should be gone by now and is not.
+            going = [] if after_unlinking else plan.links[before:]
+            dead.mark(_held_by_misnamed_links(view, found, {each.entry for each in going}))
         if progress:
             progress(plan.seen, number)
     plan.complete = view.complete
@@ -181,8 +184,8 @@ def _signatures(
     return found
 
 
-def _held_by_misnamed_links(view: View, repository: Repository) -> set[Digest]:
-    """Return the digests that links hold which are named otherwise, reading every one."""
+def _held_by_misnamed_links(view: View, repository: Repository, going: Set[Entry]) -> set[Digest]:
+    """Return the digests that links hold which are named otherwise; all that stay are read."""
     name = repository.name
     entries = [Entry(Kind.LAYER_LINK, name, digest) for digest in repository.layers]
     entries += [Entry(Kind.REVISION_LINK, name, digest) for digest in repository.revisions]
@@ -190,7 +193,7 @@ def _held_by_misnamed_links(view: View, repository: Repository) -> set[Digest]:
         entries += [Entry(Kind.TAG_INDEX, name, digest, tag) for digest in index]
     found = set()
     for entry in entries:
-        target = view.held_elsewhere(entry)
+        target = None if entry in going else view.held_elsewhere(entry)
         if target is None:
             continue
         found.add(target)

@@ -156,6 +156,21 @@ def test_a_link_by_another_algorithm_is_no_damage(store: StoreBuilder, tmp_path:
     assert (found.blobs, found.problems) == ([], [])
 
 
+def test_a_link_that_goes_holds_nothing(store: StoreBuilder, tmp_path: Path) -> None:
+    """Else a blob that was only linked by sha512 would stay for one more run (rule 6).
+
+    Seen to fail: read the links that go too.
+    """
+    layer = store.blob(b"a")
+    alias = store.layer_link("app", digest(b"a", "sha512"))
+    store.write(alias, layer)
+    store.image("app", "v1")
+    store.age()
+
+    assert [str(each.entry) for each in look(tmp_path, every_link=True).blobs] == [layer]
+    assert not look(tmp_path, every_link=True, after_unlinking=True).blobs
+
+
 def test_progress_counts_blobs_and_then_repositories(store: StoreBuilder, tmp_path: Path) -> None:
     """Seen to fail: report the blobs only at the end."""
     store.image("a", "v1", layers=["a"])

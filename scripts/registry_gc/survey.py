@@ -1,6 +1,6 @@
 """Scan and mark: from the store to the plan, one repository at a time."""
 
-from collections.abc import Callable, Iterable, Iterator, Set
+from collections.abc import Callable, Iterable, Set
 
 from registry_gc import inventory, layout
 from registry_gc.errors import StorageError
@@ -38,7 +38,7 @@ def survey(
     """
     plan = Plan()
     inventory.check_top(view.store)
-    dead = Unmarked(_scan(plan, view, blobs, progress))
+    dead = _scan(plan, view, blobs, progress)
     for number, name in enumerate(inventory.repository_names(view), start=1):
         found = inventory.repository(view, name)
         before = len(plan.links)
@@ -62,13 +62,15 @@ def survey(
 
 def _scan(
     plan: Plan, view: View, blobs: Iterable[Digest] | None, progress: Progress | None
-) -> Iterator[Digest]:
-    """Yield the blobs in question, counting them."""
+) -> Unmarked:
+    """Return the blobs in question, and count them."""
+    found = Unmarked()
     for portion in inventory.blobs(view) if blobs is None else [list(blobs)]:
-        yield from portion
+        found.add(portion)
         plan.seen += len(portion)
         if progress:
             progress(plan.seen, 0)
+    return found
 
 
 class _Look:

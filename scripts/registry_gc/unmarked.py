@@ -15,10 +15,19 @@ _GATHERED = 16 * 1024  # bytes of marks with one first byte; more costs memory, 
 class Unmarked:
     """Blobs, all added before the first is marked."""
 
-    def __init__(self, blobs: Iterable[Digest] = ()) -> None:
+    def __init__(self) -> None:
         self._blobs = [bytearray() for _ in range(256)]
         self._marks = [bytearray() for _ in range(256)]
         self._others: set[Digest] = set()
+
+    def add(self, blobs: list[Digest]) -> None:
+        """Add blobs, of which none has been added before."""
+        joined = b"".join(blobs)
+        if len(joined) == 32 * len(blobs) and joined[::32] == joined[:1] * len(blobs):
+            # Those of one folder: all begin alike, and no other digest is as short as sha256.
+            if joined:
+                self._blobs[joined[0]] += joined
+            return
         for digest in blobs:
             if len(digest) == 32:
                 self._blobs[digest[0]] += digest

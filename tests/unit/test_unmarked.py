@@ -21,7 +21,8 @@ def test_what_is_left_is_what_was_not_marked(
     blobs, marks = set(data.draw(some)), data.draw(some)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(unmarked, "_GATHERED", gathered)
-        left = Unmarked(blobs)
+        left = Unmarked()
+        left.add(list(blobs))
         left.mark(marks[:3])
         left.mark(marks[3:])
 
@@ -31,7 +32,8 @@ def test_what_is_left_is_what_was_not_marked(
 def test_what_is_marked_again_and_again_takes_no_room() -> None:
     """A layer that all repositories share is marked by each. Seen to fail: never take out."""
     shared = [Digest(bytes([7, number]) + bytes(30)) for number in range(32)]
-    left = Unmarked(shared)
+    left = Unmarked()
+    left.add(shared)
     tracemalloc.start()
 
     for _ in range(1000):

@@ -209,16 +209,25 @@ like one that was only ever pushed to by digest, and its images count as untagge
 
 ## Every difference has a name
 
-On 200 generated histories (`tests/registry/test_differential.py`) the two collections differ in
-nothing but this.
+On 200 generated histories, a third with images that are named by sha512 and a fourth with damage
+(`tests/registry/test_differential.py`), the two collections differ in nothing but this.
 
-Kept by ours, deleted by the registry's: referrers of a living subject and what they name; images
-whose blobs are named by sha512; what damage leaves unreadable; layers that came while an upload of
-their repository was open.
+Kept by ours, deleted by the registry's:
 
-Deleted by ours, left by the registry's: layer links that no manifest of the repository needs; stale
-entries of a tag's index; a referrers' tag whose subject goes, and what only that led to; manifests
-that are untagged here and live elsewhere; stale uploads; empty folders and repositories.
+- referrers of a living subject, and what they name
+- what a living image names by sha512
+- what stands in a repository with damage, or is named there
+- layers that came after the start of an upload of their repository, which may need them
+
+Deleted by ours, left by the registry's:
+
+- layer links that no manifest of the repository needs
+- stale entries of a tag's index
+- a referrers' tag whose subject goes, and what only that led to
+- manifests that are untagged here and live in another repository
+- links whose manifest is gone
+- stale uploads, empty folders and repositories
+- whatever the registry's did not come to, because it stopped
 
 ## The OCI conformance suite
 

@@ -1,7 +1,7 @@
 """Paths and what they mean, both ways."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from registry_gc.layout import (
@@ -115,6 +115,7 @@ def test_what_people_call_it() -> None:
     assert str(Entry(Kind.TAG, "a/b", tag="v1")) == "a/b:v1"
 
 
+@settings(deadline=None)
 @given(found=st.lists(digests()))
 def test_many_names_at_once_are_each_by_itself(found: list[Digest]) -> None:
     """Seen to fail: do not look at the names' lengths."""

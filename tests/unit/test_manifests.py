@@ -142,7 +142,7 @@ _EVEN = objects(
 
 
 class TestTheFastWay:
-    @settings(max_examples=500)
+    @settings(max_examples=500, deadline=None)
     @given(text=_ODD | _EVEN)
     def test_it_finds_what_the_slow_one_does_or_leaves_it_alone(self, text: str) -> None:
         """Seen to fail: let it take any index; count no media types; do not look for a subject."""
@@ -203,6 +203,7 @@ class TestTheFastWay:
 
 
 class TestPacking:
+    @settings(deadline=None)
     @given(
         references=st.frozensets(digests(), max_size=5),
         data=st.data(),

@@ -3,7 +3,7 @@
 import tracemalloc
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from registry_gc import unmarked
@@ -12,6 +12,7 @@ from registry_gc.unmarked import Unmarked
 from support.strategies import digests
 
 
+@settings(deadline=None)
 @given(pool=st.lists(digests(), max_size=6), data=st.data(), gathered=st.sampled_from([0, 64]))
 def test_what_is_left_is_what_was_not_marked(
     pool: list[Digest], data: st.DataObject, gathered: int

@@ -6,6 +6,7 @@ import shutil
 import stat
 import tarfile
 import tempfile
+import time
 import zipfile
 from pathlib import Path
 
@@ -42,6 +43,7 @@ def program(name: str) -> Path:
     with alone(f"program-{name}"):
         if not target.exists():
             say(f"  making {name} {PROGRAMS[name].key}")
+            began = time.monotonic()
             with tempfile.TemporaryDirectory() as folder, made(target) as unfinished:
                 match PROGRAMS[name]:
                     case GoProgram() as go:
@@ -51,6 +53,7 @@ def program(name: str) -> Path:
                     case DebianProgram() as debian:
                         _unpack_deb(debian, Path(folder), unfinished)
                 unfinished.chmod(0o755)
+            say(f"  made {name}: {time.monotonic() - began:.0f} s")
     return target
 
 

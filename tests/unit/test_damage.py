@@ -320,7 +320,7 @@ def test_before_a_burial_every_link_is_read(victim: Victim, damage: Damage, offl
 
 @each(FOREIGN)
 def test_what_is_not_ours_is_kept(victim: Victim, damage: Damage) -> None:
-    """Seen to fail: let `survey` plan a blob that is no plain file."""
+    """Seen to fail: let `survey` plan, and `Journal.take` take, what is no plain file."""
     victim.store.age()
     before = everything(victim.store.root)
     harm(victim, damage)

@@ -14,7 +14,7 @@ export CLUSTER
 VENV = $(shell ci/venv.sh)
 PYTHON_FILES := scripts tests ci bench
 
-.PHONY: help demo test test-full lint format bench stress cluster images push package down clean venv-path lock
+.PHONY: help demo test test-full lint format bench stress mutants cluster images push package down clean venv-path lock
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ bench: ## our dry run against the registry's own and against find, as ratios of 
 
 stress: ## rule 1 on real registries for as long as wished: make stress STRESS_SECONDS=600
 	@venv="$(VENV)"; PYTHONPATH=scripts:tests:ci:. nice "$$venv/bin/python" tests/registry/stress_tables.py
+
+mutants: ## break each rule on purpose and see that its test notices
+	@venv="$(VENV)"; "$$venv/bin/python" tests/mutants/run.py --full
 
 cluster: ## start the kind cluster or find it running; the last line is its kubeconfig's path
 	@python3 ci/cluster.py up

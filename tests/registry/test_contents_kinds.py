@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -29,6 +30,7 @@ from support.client import (
 )
 from support.collector import QUICK, collect_well, left_behind
 from support.registry_process import RegistryProcess
+from support.schema1 import schema1
 from support.waiting import until
 
 VERSIONS = pytest.mark.parametrize("version", ["3.1.1", "3.0", "2.8"])
@@ -318,3 +320,34 @@ class TestPullThroughCache:
         assert checked(cache)["problems"] == []
         cache.start()
         assert cache.client().pull("library/app", "single").missing == ()
+
+
+def test_rule_2_schema_1_stays_and_goes(start_registry: StartRegistry, tmp_path: Path) -> None:
+    """Docker's first kind, which registry 2.8 still takes if it is told to.
+
+    Seen to fail: let `manifests` see no `blobSum`.
+    """
+    registry = start_registry(version="2.8", started=False)
+    text = registry.config_path.read_text()
+    registry.config_path.write_text(f"{text}compatibility: {{schema1: {{enabled: true}}}}\n")
+    registry.start()
+    client = registry.client()
+    layers = {tag: [layer(tag), layer("shared by both")] for tag in ("keep", "gone")}
+    names = {}
+    for tag in layers:
+        manifest, names[tag] = schema1(tmp_path, "old", tag, layers[tag])
+        client.push("old", manifest, tag)
+    client.delete_manifest("old", names["gone"])
+
+    done = collect_well(registry)
+
+    assert done.deleted("blobs") == 2, "the manifest and its own layer"
+    assert left_behind(registry.v2, names["gone"]) == []
+    registry.restart()
+    client = registry.client()
+    answer = client.request(
+        "GET", "/v2/old/manifests/keep", headers={"Accept": "application/vnd.docker.*"}
+    )
+    assert (answer.status, json.loads(answer.body)["schemaVersion"]) == (200, 1)
+    assert all(client.has_blob("old", digest_of(each)) for each in layers["keep"])
+    assert checked(registry)["problems"] == []

@@ -114,6 +114,9 @@ class Kind(Enum):
     TAG = "tag"
     TAG_INDEX = "tag index entry"
 
+    # Each member is one object; Enum's own hash is Python code, and every entry's contains it.
+    __hash__ = object.__hash__
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:

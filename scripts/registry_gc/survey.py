@@ -85,11 +85,13 @@ class _Look:
         """The revisions without a link: deleted through the API, which leaves their folders."""
 
     def link(self, entry: Entry) -> Link | None:
-        if entry not in self._links:
+        try:
+            return self._links[entry]
+        except KeyError:
             link = self._links[entry] = self._view.link(entry)
-            if link is None and entry.kind is Kind.REVISION_LINK and entry.digest:
-                self.deleted.add(entry.digest)
-        return self._links[entry]
+        if link is None and entry.kind is Kind.REVISION_LINK and entry.digest:
+            self.deleted.add(entry.digest)
+        return link
 
     def age(self, entry: Entry) -> Age:
         link = self.link(entry)

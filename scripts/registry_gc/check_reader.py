@@ -1,12 +1,12 @@
 """How a check reads a store: every folder is listed, every link is opened, nothing is changed."""
 
 import re
-from collections.abc import Set
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 
 from registry_gc import layout
 from registry_gc.errors import StorageError
-from registry_gc.findings import Finding, Harm, about
+from registry_gc.findings import FOLDED_FROM, Finding, Harm, about
 from registry_gc.layout import REGISTRY, Digest, Entry, Kind, parse_digest
 from registry_gc.storage import Listing, Stat, Store
 
@@ -72,28 +72,37 @@ class Reader:
         folders: Set[str] | None = None,
     ) -> None:
         """Note what does not belong into a folder: these files and folders may, None is any."""
-        for name in listing.files:
-            if name in files:
-                continue
+        unknown = [name for name in listing.files if name not in files]
+        for name in unknown:
             if _LEFTOVER.fullmatch(name):
                 self.note(
                     "leftover of a write", f"{path}/{name}", Harm.NORMAL,
                     f"{path}/{name} was left by a registry that was killed while it wrote",
                     "nothing, or remove it when it is older than your slowest push",
                 )  # fmt: skip
-            else:
-                self.strange("unknown file", f"{path}/{name}")
-        for name in listing.folders:
-            if folders is not None and name not in folders:
-                self.strange("unknown folder", f"{path}/{name}")
-        for name in listing.symlinks:
-            if name not in files:
-                self.strange("symbolic link", f"{path}/{name}")
+        others = [name for name in unknown if not _LEFTOVER.fullmatch(name)]
+        self.all_strange("unknown file", path, others)
+        if folders is not None:
+            others = [name for name in listing.folders if name not in folders]
+            self.all_strange("unknown folder", path, others)
+        others = [name for name in listing.symlinks if name not in files]
+        self.all_strange("symbolic link", path, others)
 
     def empty(self, path: str, listing: Listing) -> None:
         """Note a folder that should hold something and does not."""
         if not (listing.files or listing.folders or listing.symlinks):
             self.note("empty folder", path, Harm.NORMAL, f"{path} is empty", COLLECT)
+
+    def all_strange(self, kind: str, path: str, names: Sequence[str]) -> None:
+        """Note what no registry writes, as one where it is much: memory and report are finite."""
+        if len(names) <= FOLDED_FROM:
+            for name in names:
+                self.strange(kind, f"{path}/{name}")
+        else:
+            what = f"{len(names):,} of these below {path}: {kind}"
+            self.findings.append(
+                Finding(kind, f"{REGISTRY}/{path}", Harm.NONE, what, LOOK, count=len(names))
+            )
 
     def strange(self, kind: str, path: str, what: str = "no registry writes it") -> None:
         """Note what no registry writes."""

@@ -115,11 +115,12 @@ class RepositoryCheck:
         for algorithm in algorithms.folders:
             listing = reader.list(f"{path}/{algorithm}")
             reader.unknown(f"{path}/{algorithm}", listing)
+            unknown = [name for name in listing.folders if not digest_of(algorithm, name)]
+            reader.all_strange("unknown folder", f"{path}/{algorithm}", unknown)
             for name in listing.folders:
                 folder = f"{path}/{algorithm}/{name}"
                 digest = digest_of(algorithm, name)
                 if digest is None:
-                    reader.strange("unknown folder", folder)
                     continue
                 entry = Entry(kind, self._name, digest, tag)
                 inside = reader.list(folder)

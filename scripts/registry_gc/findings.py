@@ -7,7 +7,8 @@ from enum import Enum
 
 from registry_gc.layout import Digest, Entry, digest_text, shown
 
-_FOLDED_FROM = 10  # of one kind in one folder; a million of them would fill memory and report
+FOLDED_FROM = 10
+"""More of one kind in one folder are told as one finding."""
 
 
 class Harm(Enum):
@@ -76,7 +77,7 @@ def folded(findings: Iterable[Finding]) -> Iterator[Finding]:
         place = finding.path.rpartition("/")[0] if finding.harm is not Harm.IMAGE else finding.path
         groups[finding.kind, _without_digest(place), finding.harm].append(finding)
     for (kind, place, _), group in groups.items():
-        if len(group) <= _FOLDED_FROM or group[0].harm is Harm.IMAGE:
+        if len(group) <= FOLDED_FROM or group[0].harm is Harm.IMAGE:
             yield from group
         else:
             yield replace(

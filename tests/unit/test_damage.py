@@ -58,7 +58,8 @@ Everything = dict[str, tuple[object, ...]]
 @pytest.fixture
 def victim(tmp_path: Path) -> Iterator[Victim]:
     yield Victim.build(tmp_path / "store")
-    run("rm", "-rf", tmp_path / "store")  # pytest's own removal recurses: folders without an end
+    # Pytest's own removal recurses, and here are folders without an end.
+    run("rm", "-rf", tmp_path / "store", timeout=600)
 
 
 def each(*lists: list[Damage]) -> pytest.MarkDecorator:

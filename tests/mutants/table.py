@@ -43,7 +43,7 @@ RULES = [
         "            return True\n"
         "        moved =",
         f"{UNIT}/test_collect.py::TestPushesMeanwhile"
-        "::test_w3_a_link_written_to_an_old_blob_brings_it_back",
+        "::test_a_dead_image_that_is_tagged_again_comes_back[confirm]",
     ),
     Mutant(
         "rule 1",

@@ -117,13 +117,15 @@ class History(RuleBasedStateMachine):
         self.model.age(60 * minutes)
 
     @rule(
-        untagged=st.booleans(),
+        after=st.sampled_from([150, 150, 0]),
+        untagged=st.sampled_from([False, False, True]),
         offline=st.booleans(),
         meet=st.sampled_from(["nothing", "nothing", *MEETS]),
         at=st.integers(0, 80),
     )
-    def collect(self, untagged: bool, offline: bool, meet: str, at: int) -> None:
-        """Collect, perhaps with a death or a fault on the way and then again."""
+    def collect(self, after: int, untagged: bool, offline: bool, meet: str, at: int) -> None:
+        """Collect some minutes later, perhaps with a death or a fault on the way and then again."""
+        self.model.age(60 * after)
         wanted = self.model.collected(untagged=untagged)
         planned = plan(self.root, chosen=options(delete_untagged=not untagged))
         assert planned.problems == []

@@ -169,8 +169,6 @@ class _Walk:
                 continue
             self._followed.add(digest)
             self._mark(digest)
-            if target := self.repository.aliases.get(digest):
-                waiting.append(target)  # a manifest that is named by another algorithm
             waiting.extend(self._referrers.get(digest, ()))
             if (manifest := self._parsed(digest)) is None:
                 continue
@@ -197,7 +195,7 @@ class _Walk:
         for digest in self.repository.revisions - self.found.live - self._asked - self.missing:
             self._asked.add(digest)
             try:
-                manifest = self.manifests.get(digest)
+                manifest = self.manifests.get(self._stored_as(digest))
             except CorruptManifestError:
                 continue  # nobody can pull it, so nothing depends on it
             except DamagedManifestError:
@@ -243,7 +241,7 @@ class _Walk:
 
     def _parsed(self, digest: Digest) -> Manifest | None:
         try:
-            if manifest := self.manifests.get(digest):
+            if manifest := self.manifests.get(self._stored_as(digest)):
                 return manifest
             if self._should_be_there(digest):
                 self._damaged(digest, DamagedManifestError("its blob is missing"))
@@ -254,6 +252,10 @@ class _Walk:
         except DamagedManifestError as error:
             self._damaged(digest, error)
         return None
+
+    def _stored_as(self, digest: Digest) -> Digest:
+        """Return the digest of the blob: another one for a manifest that is named by sha512."""
+        return self.repository.aliases.get(digest) or digest
 
     def _should_be_there(self, digest: Digest) -> bool:
         """Say whether a missing manifest is damage: a sparse index's child has no link, and what

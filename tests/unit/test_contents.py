@@ -79,7 +79,7 @@ class TestNamedBySha512:
     def test_a_manifest_that_is_named_by_sha512_is_followed(self, store: StoreBuilder) -> None:
         """Its revision link holds the sha256 digest of its blob, as layer links do.
 
-        Seen to fail: resolve layer links only.
+        Seen to fail: let `_Walk._stored_as` return the digest itself.
         """
         content = store.image("app", layers=["layer"])
         name = digest(store.blob_path(content).read_bytes(), "sha512")
@@ -90,9 +90,26 @@ class TestNamedBySha512:
 
         outcome = collect(store.root)
 
-        assert outcome.blobs == 0
+        assert (outcome.blobs, outcome.problems) == (0, [])
         assert store.blob_path(content).exists()
         assert store.blob_path(digest(b"layer")).exists()
+
+    def test_a_referrer_that_is_named_by_sha512_lives_with_its_subject(
+        self, store: StoreBuilder
+    ) -> None:
+        """Seen to fail: let `follow_referrers` ask for the digest itself."""
+        subject = store.image("app", "v1")
+        content = store.image("app", layers=["signature"], subject=subject)
+        name = digest(store.blob_path(content).read_bytes(), "sha512")
+        store.revision_link("app", content).unlink()
+        store.revision_link("app", content).parent.rmdir()
+        store.write(store.revision_link("app", name), content)
+        store.age()
+
+        outcome = collect(store.root)
+
+        assert (outcome.blobs, outcome.problems) == (0, [])
+        assert store.revision_link("app", name).exists()
 
     def test_blobs_that_are_stored_by_sha512_are_collected_too(self, store: StoreBuilder) -> None:
         kept, gone = (digest(each, "sha512") for each in (b"kept", b"gone"))

@@ -142,12 +142,9 @@ def _of_masters(listener: Listener, verb: str, names: Sequence[str]) -> bytes:
             return _array("127.0.0.1", str(port)) if port else b"*-1\r\n"
         case "masters", []:
             known = [
-                _map(
-                    name=name,
-                    ip="127.0.0.1",
-                    port=str(port),
-                    flags="master",
-                    **{"num-other-sentinels": "0"},
+                _array(
+                    *("name", name, "ip", "127.0.0.1", "port", str(port), "flags", "master"),
+                    *("num-other-sentinels", "0"),
                 )
                 for name, port in listener.masters.items()
             ]
@@ -162,8 +159,3 @@ def _bulk(text: str) -> str:
 
 def _array(*texts: str) -> bytes:
     return (f"*{len(texts)}\r\n" + "".join(map(_bulk, texts))).encode()
-
-
-def _map(**texts: str) -> bytes:
-    pairs = "".join(_bulk(key) + _bulk(value) for key, value in texts.items())
-    return f"%{len(texts)}\r\n{pairs}".encode()

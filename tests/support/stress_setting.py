@@ -72,13 +72,18 @@ DEFAULT_PERIODS = (Setting(periods=(), ages=True),)
 
 @dataclass
 class Load:
-    """How hard and how long: `seconds` of pushing, `think` the pushers' longest wait."""
+    """How hard and how long: `seconds` of pushing, `think` the pushers' longest wait.
+
+    On a busy machine little is pushed, so it goes on, up to five times as long, until there was
+    something to lose: `least_pushed` images, and `least_deleted` blobs.
+    """
 
     seconds: float
     seed: int
     pushers: int = 4
     think: float = 0.0
-    least_deleted: int = 0  # go on, up to five times as long, until so many blobs were deleted
+    least_pushed: int = 0
+    least_deleted: int = 0
     rounds: int = 6  # of a control: after each, everything is pulled
 
 
@@ -135,7 +140,7 @@ def run_setting(setting: Setting, load: Load, folder: Path) -> Result:
             before = registry.starts
             began = time.monotonic()
             with stress.going_on():
-                while _goes_on(time.monotonic() - began, load, result):
+                while _goes_on(time.monotonic() - began, load, result, stress):
                     if setting.ages:
                         _age(registry.v2)
                     collect_once(registry)
@@ -152,11 +157,14 @@ def run_setting(setting: Setting, load: Load, folder: Path) -> Result:
     return result
 
 
-def _goes_on(past: float, load: Load, result: Result) -> bool:
-    """On a busy machine little is pushed: then on, until there was something to lose."""
+def _goes_on(past: float, load: Load, result: Result, stress: Stress) -> bool:
     if past < load.seconds:
         return True
-    return past < 5 * load.seconds and result.blobs < load.least_deleted
+    enough = (
+        stress.counts["push acknowledged"] >= load.least_pushed
+        and result.blobs >= load.least_deleted
+    )
+    return past < 5 * load.seconds and not enough
 
 
 def _collector(setting: Setting, folder: Path, result: Result) -> Callable[[RegistryProcess], None]:

@@ -12,8 +12,9 @@ import pytest
 
 from registry_gc import lock
 from registry_gc.errors import GuardError, LockedError
+from registry_gc.journal import Journal
 from registry_gc.storage import FileStore
-from support.collecting import collect, options
+from support.collecting import collect, options, plan
 from support.store import CONFIG, IMAGE, LAYER, StoreBuilder, digest
 
 
@@ -229,3 +230,28 @@ def test_rule_14_a_pull_through_cache_keeps_its_schedule_and_may_lack_children(
         assert store.blob_path(name).exists()
     assert store.revision_link("library/app", fetched).exists()
     assert all(store.layer_link("library/app", name).exists() for name in store.references(fetched))
+
+
+def test_attack_21_a_link_that_was_written_anew_is_not_even_moved(
+    store: StoreBuilder, tmp_path: Path
+) -> None:
+    """Moved and put back, it would be away for a moment, in which its push may be refused.
+
+    Seen to fail: let `Journal.take` look only after the move.
+    """
+    dead = store.image("app", layers=["b"])
+    store.age()
+    planned = plan(tmp_path).links
+    link = store.layer_link("app", store.references(dead)[1])
+    store.write(link, digest(b"b"))
+    moved: list[str] = []
+
+    class Watched(FileStore):
+        def rename(self, source: str, target: str) -> bool:
+            moved.append(source)
+            return super().rename(source, target)
+
+    taken = [Journal(Watched(str(tmp_path))).take(deletion) for deletion in planned]
+
+    assert sorted(taken) == [False, True, True]
+    assert str(link.relative_to(tmp_path)) not in moved

@@ -43,7 +43,7 @@ RULES = [
         "            return True\n"
         "        moved =",
         f"{UNIT}/test_collect.py::TestPushesMeanwhile"
-        "::test_a_dead_image_that_is_tagged_again_comes_back[confirm]",
+        "::test_a_new_image_on_dead_layers_keeps_them[confirm]",
     ),
     Mutant(
         "rule 1",

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The gate: all four rooms of tests. Those that need the cluster wait for it in the background, while
+# The gate: all four rooms of tests, and each rule broken on purpose. Those that need the cluster wait for it in the background, while
 # the others run.
 #
 #   ci/test.sh [--full]      --full: every scenario and count

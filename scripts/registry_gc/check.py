@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from registry_gc import layout
 from registry_gc.check_data import OF_DATA, Progress, damaged_blobs
-from registry_gc.check_reader import COLLECT, LOOK, PUSH, Reader
+from registry_gc.check_reader import COLLECT, LOOK, MEND, Reader
 from registry_gc.check_repository import RepositoryCheck
 from registry_gc.check_state import check_state
 from registry_gc.errors import StorageError
@@ -28,8 +28,6 @@ _EMPTY = {
     "sha512:cf83e1357eefb8bdf1542850d66d8007d620e4050b5715dc83f4a921d36ce9ce47d0d13c5d85f2b0ff8318d2"
     "877eec2f63b931bd47417a81a538327af927da3e",
 }
-
-
 _OF_BLOBS = frozenset({*OF_DATA, "empty blob"})
 _NAMED = 5  # of the manifests that need a damaged blob
 
@@ -192,7 +190,7 @@ class Check:
                 entry,
                 Harm.IMAGE,
                 f"cannot be looked at ({error.why})",
-                PUSH,
+                MEND,
             )
             return
         if stat is None:

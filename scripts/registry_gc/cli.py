@@ -28,7 +28,7 @@ Exit codes:
   1  done, with problems that the report names; or stopped, with everything put back
   2  wrong usage or configuration
   3  refused by a guard; the sentence says how to go on
-  4  another collector holds the store
+  4  another collector, or a check, holds the store
   5  the storage failed
   6  the registry did not come back; everything was put back
 """
@@ -102,7 +102,7 @@ def _collect_options(command: _Command) -> _Command:
             type=click.Choice(["auto", "always", "never"]),
             default="auto",
             help="Whether a registry with its descriptor cache in memory may be restarted; auto "
-            "is yes in a pod, where it comes back by itself, and no elsewhere.",
+            "is yes where the sidecar collects, because the kubelet starts it again, else no.",
         ),
         _option("--offline", is_flag=True, help="No registry uses this store now."),
         _option(
@@ -142,8 +142,8 @@ def _collect_options(command: _Command) -> _Command:
 def main() -> None:
     """Garbage collection for the CNCF distribution registry, safe while people push.
 
-    CONFIG is the registry's configuration file. What `collect` and `plan` take can also be set as
-    GC_<OPTION>.
+    CONFIG is the registry's configuration file. What `collect`, `plan` and `check` take can
+    also be set as GC_<OPTION>.
     """
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from registry_gc import registry_config
-from registry_gc.errors import GuardError, StoppedError
+from registry_gc.errors import GuardError, StoppedError, StorageError
 from registry_gc.layout import Entry
 from registry_gc.options import Restart
 from registry_gc.registry_config import RegistryConfig
@@ -38,6 +38,7 @@ class Memory:
     edited: float = 0.0
     replicas: Replicas | None = None
     is_first: bool = False
+    all_known: bool = False
     _has_restarted: bool = False
 
     @classmethod
@@ -84,8 +85,7 @@ class Memory:
             from registry_gc import redis_cache  # here, because the sidecar's process is small
 
             redis_cache.check(self.config.redis)
-        if self.replicas and (self.is_first or self.anywhere_in_memory):
-            self.replicas.check_all_known()
+        self._check_all_known()
         if not self.anywhere_in_memory:
             return
         if option != "always":
@@ -131,10 +131,25 @@ class Memory:
             redis_cache.forget(self.config.redis, entries)
         count = self._restart_here(meanwhile)
         if self.replicas:
-            if self.is_first or self.anywhere_in_memory:
-                self.replicas.check_all_known()
+            self._check_all_known()
             count += self.replicas.forget(meanwhile)
         return count
+
+    def _check_all_known(self) -> None:
+        if self.replicas and (self.is_first or self.anywhere_in_memory):
+            self.replicas.check_all_known()
+            self.all_known = True
+
+    @property
+    def may_be_unknown(self) -> bool:
+        """Whether a registry that nobody knows may still answer from memory after this run.
+
+        Only a run that has asked who there is may say no: the next ones rely on it (attack 3).
+        """
+        try:
+            return self.anywhere_in_memory or (self.is_first and not self.all_known)
+        except StorageError:
+            return True
 
     def _restart_here(self, meanwhile: Callable[[float], None]) -> int:
         if self._has_restarted:

@@ -122,4 +122,4 @@ class Checked:
 
 def named(digest: Digest, repository: str = "") -> str:
     """Return a manifest or layer as people call it."""
-    return str(f"{repository}@{digest_text(digest)}" if repository else digest_text(digest))
+    return f"{repository}@{digest_text(digest)}" if repository else digest_text(digest)

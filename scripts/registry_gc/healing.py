@@ -39,7 +39,7 @@ class Healing:
         self._progress = progress
         self._manifests = manifests
         self._due = 0.0
-        self._looks = False
+        self._is_looking = False
         self.problems: list[str] = []
         """The damage that the last full scan met: it reads every link, so it may meet more."""
 
@@ -63,7 +63,7 @@ class Healing:
 
     def when_due(self) -> None:
         """Heal if it is time: whatever takes long calls this now and then (attack 20)."""
-        if time.monotonic() >= self._due and not self._looks:
+        if time.monotonic() >= self._due and not self._is_looking:
             self.look()
 
     def look(self) -> int:
@@ -73,11 +73,11 @@ class Healing:
         if not taken:
             self._due = began + _PASS
             return 0
-        self._looks = True
+        self._is_looking = True
         try:
             plan = self._plan([e.digest for e in taken if e.kind is Kind.BLOB and e.digest])
         finally:
-            self._looks = False
+            self._is_looking = False
         dead = {deletion.entry for deletion in (*plan.links, *plan.blobs)}
         needed = [entry for entry in taken if entry not in dead]
         for entry in needed:

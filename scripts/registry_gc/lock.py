@@ -45,16 +45,24 @@ def held(store: FileStore, run: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def shared(store: FileStore) -> Iterator[None]:
-    """Keep collectors away for a while, and write nothing. Raises LockedError."""
+    """Keep collectors away for a while, and write nothing. Raises LockedError.
+
+    On a network file system a store that was never collected has no lock file yet, and only the
+    collectors of this machine are kept away.
+    """
+    paths = {"docker": os.O_RDONLY | os.O_DIRECTORY}
+    if is_remote(store.root) and store.stat(_LOCK) is not None:
+        paths[_LOCK] = os.O_RDONLY
     with contextlib.ExitStack() as locks:
-        folder = _opened(locks, store.absolute("docker"), os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            fcntl.flock(folder, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise _locked(holder(store)) from None
-        except OSError as error:
-            if error.errno not in _NO_LOCKS:
-                raise _failed(error) from error
+        for path, flags in paths.items():
+            descriptor = _opened(locks, store.absolute(path), flags)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise _locked(holder(store)) from None
+            except OSError as error:
+                if error.errno not in _NO_LOCKS:
+                    raise _failed(error) from error
         yield
 
 
@@ -155,6 +163,14 @@ def _write_holder(store: FileStore, run: str) -> None:
 
 
 def _locked(holder: dict[str, str]) -> LockedError:
+    if not holder:
+        # A check writes nothing, so it cannot say who it is.
+        return LockedError(
+            "nothing was done: a check, or another collector, holds this store",
+            why="its lock is held by a process that did not write down who it is",
+            next_step="wait for it to end; the lock goes with its process, so it is never stale",
+            holder=holder,
+        )
     return LockedError(
         "nothing was done: another collector holds this store",
         why=f"run {holder.get('run', 'unknown')} on {holder.get('host', 'an unknown host')}"

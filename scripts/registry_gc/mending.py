@@ -98,8 +98,14 @@ def _rewrite(store: Store, entry: Entry, digest: Digest) -> bool:
 def _replace(store: Store, path: str) -> bool:
     """Put our link in the place of an empty one, but never over what somebody writes meanwhile."""
     if not store.rename(path, _OLD):
+        store.remove(_NEW)
         return False
-    put = store.put_new(_NEW, path)
+    try:
+        put = store.put_new(_NEW, path)
+    except (StorageError, NoSpaceError):
+        # An empty current link is damage that `check --repair` mends; a missing one is not.
+        store.put_new(_OLD, path)
+        raise
     sleep(_WRITE)
     old = store.stat(_OLD)
     if put and old and old.size:

@@ -23,6 +23,7 @@ from registry_gc.replicas import (
     Replica,
     folder_of,
     own_name,
+    remove_replica,
     run_that_buried,
 )
 from registry_gc.restart import configuration_in_use, end, find_registries, restart
@@ -103,14 +104,27 @@ class Registration:
         if self._store is None or now is None:
             return
         path = f"{folder_of(now.name)}/alive"
-        before = self._said
-        if before is None or replace(before, after="") != now or not self._store.touch(path):
-            if before is None and not find_registries(self.config_path):
-                now = replace(now, after=run_that_buried(self._store))
+        is_known = self._store.touch(path)
+        if not is_known:
+            now = replace(now, after=self._after_what(now))
+        if not is_known or self._said is None or replace(self._said, after="") != now:
             self._store.write(path, now.to_json())
             self._said = now
         self._has_others = len(self._store.list(REPLICAS).folders) > 1
         self._renewed_at = began
+
+    def _after_what(self, now: Replica) -> str:
+        """Return the run that had buried when nobody knew this replica and no registry ran here.
+
+        One that runs unknown may remember what collections have removed since: a machine that was
+        paused is counted as gone, by a clock that it did not hear. Its registry is ended first.
+        """
+        if self._store is None:
+            return ""
+        others = set(self._store.list(REPLICAS).folders) - {now.name}
+        if now.in_memory and (others or self._said is not None):
+            _end_all(self.config_path)
+        return "" if find_registries(self.config_path) else run_that_buried(self._store)
 
     def _replica(self) -> Replica | None:
         """Return what this replica is now, None if its registry has no store on a volume."""
@@ -133,7 +147,9 @@ class Registration:
         if self._store is None or self._said is None:
             return
         folder = folder_of(self._said.name)
-        found = self._store.read(f"{folder}/asked", _LARGEST)
+        # Taken away before anything is done: a later run's request must not be answered by it.
+        self._store.rename(f"{folder}/asked", f"{folder}/obeyed")
+        found = self._store.read(f"{folder}/obeyed", _LARGEST)
         if found is None:
             return
         run = found[0].decode(errors="replace")
@@ -148,7 +164,7 @@ class Registration:
             )
         for registry in registries:
             restart(registry, config, self.config_path, meanwhile=self._wait)
-        self._store.rename(f"{folder}/asked", f"{folder}/forgot")
+        self._store.rename(f"{folder}/obeyed", f"{folder}/forgot")
 
     def _wait(self, seconds: float) -> None:
         self._renew_if_due()
@@ -157,10 +173,7 @@ class Registration:
     def _remove(self) -> None:
         if self._store is None or self._said is None:
             return
-        folder = folder_of(self._said.name)
-        for name in self._store.list(folder).files:
-            self._store.remove(f"{folder}/{name}")
-        self._store.remove_folder(folder)
+        remove_replica(self._store, self._said.name)
 
     def _try(self, act: Callable[[], None]) -> None:
         """Do it; a failure is said once, and the next look tries again."""

@@ -5,7 +5,8 @@ registers there before its registry starts (`registration`), and does what is as
 
     docker/registry-gc/replicas/<name>/alive     who it is; touched every few seconds
     docker/registry-gc/replicas/<name>/asked     the run that wants its registry started anew
-    docker/registry-gc/replicas/<name>/forgot    the same file, renamed when that is done
+    docker/registry-gc/replicas/<name>/obeyed    the same file, renamed before that is done
+    docker/registry-gc/replicas/<name>/forgot    the same file, renamed when it has been
     docker/registry-gc/replicas/buried           the run that has buried and not removed yet
 
 Order proves it, no clock: `asked` is written after the burial, and what answers it started later.
@@ -80,6 +81,14 @@ class Replica:
 def folder_of(name: str) -> str:
     """Return a replica's folder in the store."""
     return f"{REPLICAS}/{name}"
+
+
+def remove_replica(store: FileStore, name: str) -> None:
+    """Remove a replica's folder. Raises StorageError."""
+    folder = folder_of(name)
+    for file in store.list(folder).files:
+        store.remove(f"{folder}/{file}")
+    store.remove_folder(folder)
 
 
 def own_name(environment: Mapping[str, str]) -> str:
@@ -171,18 +180,20 @@ class Replicas:
         for replica in self._others():
             if replica.name in self._clean:
                 continue
-            if replica.in_memory and replica.after != self.run and not self._is_gone(replica):
+            if replica.after == self.run:
+                self._clean.add(replica.name)
+            elif replica.in_memory and not self._is_gone(replica):
                 self._ask(replica, meanwhile)
+                self._clean.add(replica.name)
                 count += 1
-            self._clean.add(replica.name)
         return count
 
     def end(self) -> None:
         """Take back what is still asked: the run is over. Raises StorageError."""
         self.store.remove(BURIED)
         for name in self.store.list(REPLICAS).folders:
-            self.store.remove(f"{folder_of(name)}/asked")
-            self.store.remove(f"{folder_of(name)}/forgot")
+            for file in ("asked", "obeyed", "forgot"):
+                self.store.remove(f"{folder_of(name)}/{file}")
 
     def _ask(self, replica: Replica, meanwhile: Callable[[float], None]) -> None:
         folder = folder_of(replica.name)
@@ -217,10 +228,7 @@ class Replicas:
 
         if self._seconds_silent(replica) <= GONE or is_registry_at(replica.url):
             return False
-        folder = folder_of(replica.name)
-        for name in self.store.list(folder).files:
-            self.store.remove(f"{folder}/{name}")
-        self.store.remove_folder(folder)
+        remove_replica(self.store, replica.name)
         return True
 
     def _seconds_silent(self, replica: Replica) -> float:

@@ -159,18 +159,17 @@ class Run:
         memory = Memory.of(config, self.config_path, others, is_first=is_first)
         try:
             done, code = self._collected(store, memory)
-            in_memory = memory.in_memory or others.in_memory
         except StoppedError:
             raise  # the next run makes up for it, so it is none to count from
         except CollectorError as error:
             done, code = self._failed(error)
-            in_memory = is_first or memory.in_memory
         finally:
             with contextlib.suppress(StorageError):
                 others.end()
         with contextlib.suppress(StorageError, NoSpaceError):
             records.name_store(store)
-            records.write_last_report(store, {**done, "exitCode": code, "inMemory": in_memory})
+            stored = {**done, "exitCode": code, "inMemory": memory.may_be_unknown}
+            records.write_last_report(store, stored)
         return done, code
 
     def _replicas(self, store: FileStore, drain_timeout: float = 0.0) -> Replicas:

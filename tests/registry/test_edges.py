@@ -1,6 +1,6 @@
 """Stores and registries that are empty, away, wrong or read-only: one clear sentence and its code.
 
-Rules 7 and 10, and the exit codes of docs/design.md.
+Rules 7 and 10, and the exit codes of docs/operating.md.
 """
 
 import os

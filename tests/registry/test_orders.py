@@ -1,4 +1,4 @@
-"""The three orders that lose an image with the cache in memory (docs/design.md, section 3).
+"""The three orders that lose an image with the cache in memory (docs/develop/design.md).
 
 Each has a control, which runs our own phases with the restart left out or moved, against a registry
 that remembers; and a test that the same story ends well in the real order.

@@ -85,6 +85,23 @@ def test_4_a_collection_goes_on(config: Path, store: StoreBuilder, options: list
     assert "another run" in done.stderr
 
 
+def test_a_collection_of_another_machine_is_noticed_too(
+    config: Path, store: StoreBuilder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a network file system only the lock file is locked across machines.
+
+    Seen to fail: let `lock.shared` lock the folder alone.
+    """
+    monkeypatch.setattr(lock, "is_remote", lambda _path: True)
+    path = store.state / "lock"
+    path.parent.mkdir(parents=True)
+    path.touch()
+    with path.open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+
+        assert check(config).exit_code == 4
+
+
 def test_a_check_keeps_a_collection_away_and_not_another_check(
     config: Path, store: StoreBuilder
 ) -> None:
@@ -112,7 +129,7 @@ def test_without_repair_nothing_is_changed(config: Path, store: StoreBuilder) ->
     empty_link(store)
     before = store.everything()
 
-    check(config, "--read-data")
+    assert check(config, "--read-data").exit_code == 1
 
     assert store.everything() == before
     assert not store.state.exists()

@@ -1,4 +1,4 @@
-"""A collection over a store on disk: the rules of docs/design.md, by name."""
+"""A collection over a store on disk: the rules of docs/develop/rules.md, by name."""
 
 import os
 import time
@@ -104,11 +104,13 @@ def test_rule_3_nothing_younger_than_the_grace_period_goes(
 def test_an_upload_in_progress_keeps_the_layers_that_it_may_rest_on(
     store: StoreBuilder, tmp_path: Path
 ) -> None:
-    """A push of two hours found a layer that was half an hour old when it began (attack 18)."""
+    """A push that has gone on for two hours found a layer that was half an hour old (attack 18)."""
     store.image("app", "v1")
     layer = store.layer("app", b"found in place")
     store.age(2.5 * 3600)
-    store.age(2 * 3600, below=store.upload("app"))
+    upload = store.upload("app")
+    store.age(2 * 3600, below=upload)
+    os.utime(upload / "data")  # it still goes on
 
     collect(tmp_path)
 

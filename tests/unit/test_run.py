@@ -3,9 +3,11 @@
 import json
 import os
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
+from registry_gc import replicas
 from registry_gc import run as runs
 from registry_gc.collect import Collection, Outcome
 from registry_gc.options import CollectOptions, duration
@@ -136,3 +138,43 @@ def test_a_full_disk_is_told_in_a_sentence(
     assert code == 5
     assert "collect --offline" in str(report["error"])
     assert store.files() == before
+
+
+class TestRegistriesOfBefore:
+    """Attack 3: a pod without a collector may serve from its memory, whatever we have now."""
+
+    ENVIRONMENT = MappingProxyType(
+        {"GC_POD_NAME": "pod-0", "GC_POD_IP": "10.0.0.1", "GC_PEERS_HOST": "peers"}
+    )
+
+    @pytest.fixture
+    def addresses(self, monkeypatch: pytest.MonkeyPatch) -> set[str]:
+        found = {"10.0.0.1", "10.0.0.99"}
+        monkeypatch.setattr(replicas, "_addresses", lambda _host: found)
+        return found
+
+    def collected(self, config: Path) -> int:
+        return run(config, dict(self.ENVIRONMENT)).collect()[1]
+
+    def test_a_run_that_takes_nothing_does_not_vouch_for_the_next(
+        self, config: Path, store: StoreBuilder, addresses: set[str]
+    ) -> None:
+        """Seen to fail: let every run note that nothing is in memory."""
+        store.image("app", "v1", layers=["a"])
+        store.image("app", layers=["b"])
+        assert self.collected(config) == 0, "all is younger than the grace period"
+        store.age()
+
+        assert self.collected(config) == 3
+        assert self.collected(config) == 3, "nor does one that was refused"
+
+    def test_once_all_were_known_nobody_is_asked_again(
+        self, config: Path, store: StoreBuilder, addresses: set[str]
+    ) -> None:
+        addresses.discard("10.0.0.99")
+        store.image("app", "v1", layers=["a"])
+        for layer in ("b", "c"):
+            store.image("app", layers=[layer])
+            store.age()
+            assert self.collected(config) == 0
+            addresses.add("10.0.0.99")  # a pod that came later, of the same release

@@ -224,7 +224,7 @@ def check(
 
     Safe beside a registry that is in use. Without --repair nothing is changed.
     """
-    from registry_gc import check_report
+    from registry_gc.checking import report as check_report
 
     with _Failing():
         run = Run(_config_path(config), CollectOptions(grace_period=grace_period), os.environ)

@@ -20,7 +20,7 @@ import redis.sentinel
 
 from registry_gc.errors import GuardError, StorageError
 from registry_gc.layout import Entry, Kind, digest_text
-from registry_gc.registry_config_redis import RedisOptions
+from registry_gc.registry_config.redis_section import RedisOptions
 
 T = TypeVar("T")
 

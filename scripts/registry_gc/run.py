@@ -38,7 +38,7 @@ from registry_gc.restart import configuration_in_use, find_registries
 from registry_gc.storage import FileStore, NoSpaceError
 
 if TYPE_CHECKING:
-    from registry_gc.findings import Checked
+    from registry_gc.checking.findings import Checked
 
 
 @dataclass(slots=True)
@@ -101,9 +101,9 @@ class Run:
 
         Raises CollectorError.
         """
-        from registry_gc.check import Check  # here: a plan starts without all this
-        from registry_gc.findings import Checked
-        from registry_gc.repair import check_and_repair
+        from registry_gc.checking.check import Check  # here: a plan starts without all this
+        from registry_gc.checking.findings import Checked
+        from registry_gc.checking.repair import check_and_repair
 
         began = time.monotonic()
         store = _store(self._config())

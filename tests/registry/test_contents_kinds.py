@@ -121,8 +121,8 @@ def missing(client: Client, repository: str, references: list[str]) -> list[str]
 def checked(registry: RegistryProcess) -> dict[str, list[dict[str, object]]]:
     """Return what `check --read-data` tells of a registry's store."""
     program = (
-        "import json, sys; from registry_gc.check import Check; "
-        "from registry_gc.check_report import as_mapping; "
+        "import json, sys; from registry_gc.checking.check import Check; "
+        "from registry_gc.checking.report import as_mapping; "
         "from registry_gc.storage import FileStore; "
         "check = Check(FileStore(sys.argv[1]), read_data=True); "
         "print(json.dumps(as_mapping('', check.run(), 0)))"

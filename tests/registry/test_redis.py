@@ -12,7 +12,7 @@ import redis
 from registry_gc import redis_cache
 from registry_gc.errors import StorageError
 from registry_gc.layout import Entry, Kind, parse_digest
-from registry_gc.registry_config_redis import RedisOptions
+from registry_gc.registry_config.redis_section import RedisOptions
 from support.client import digest_of, image, layer
 from support.collector import QUICK, collect, collect_well, collecting
 from support.redis_server import contents, redis_cluster, redis_sentinel, redis_server

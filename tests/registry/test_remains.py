@@ -1,6 +1,5 @@
 """What remains of a store after the registry's own collection and after ours, and on damage."""
 
-
 import pytest
 
 from support.checkout import ROOT

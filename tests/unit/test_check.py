@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from registry_gc.check import Check
-from registry_gc.check_manifests import needs
-from registry_gc.check_report import as_mapping, text
-from registry_gc.findings import Checked, Finding, Harm
+from registry_gc.checking.check import Check
+from registry_gc.checking.findings import Checked, Finding, Harm
+from registry_gc.checking.manifests import needs
+from registry_gc.checking.repair import check_and_repair, rewrite_links
+from registry_gc.checking.report import as_mapping, text
 from registry_gc.journal import Journal
-from registry_gc.repair import check_and_repair, rewrite_links
 from registry_gc.storage import FileStore
 from support.collecting import collect
 from support.store import StoreBuilder, digest

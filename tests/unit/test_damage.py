@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from registry_gc.check import Check
+from registry_gc.checking.check import Check
+from registry_gc.checking.findings import Checked
 from registry_gc.collect import Outcome
 from registry_gc.errors import CollectorError, GuardError
-from registry_gc.findings import Checked
 from registry_gc.run import Run
 from registry_gc.storage import FileStore
 from support.collecting import collect, collection, options, plan

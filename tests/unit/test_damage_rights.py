@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from registry_gc.check import Check
+from registry_gc.checking.check import Check
+from registry_gc.checking.findings import Checked
 from registry_gc.errors import StorageError
-from registry_gc.findings import Checked
 from registry_gc.storage import FileStore
 from support.collecting import collect, plan
 from support.damaged_stores import Victim

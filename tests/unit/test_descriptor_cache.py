@@ -11,7 +11,7 @@ from registry_gc import descriptor_cache, registry_config
 from registry_gc.descriptor_cache import Memory
 from registry_gc.errors import GuardError, StoppedError
 from registry_gc.options import Restart
-from registry_gc.registry_config_redis import RedisOptions
+from registry_gc.registry_config.redis_section import RedisOptions
 from registry_gc.restart import RegistryProcess, find_registry
 from support.fake_registry import FakeRegistry
 

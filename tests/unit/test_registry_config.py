@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from registry_gc.errors import ConfigurationError
 from registry_gc.registry_config import RegistryConfig, effective, load
-from registry_gc.registry_config_redis import RedisOptions
+from registry_gc.registry_config.redis_section import RedisOptions
 
 HEAD = "version: 0.1\n"
 FULL = HEAD + "storage: {filesystem: {rootdirectory: /A}, delete: {enabled: true}}\n"

@@ -4,8 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from registry_gc.registry_config_scalars import duration, resolve, sprint
-from registry_gc.registry_config_types import (
+from registry_gc.registry_config.go_types import (
     ANY,
     DURATION,
     PARAMETERS,
@@ -13,7 +12,8 @@ from registry_gc.registry_config_types import (
     AnyMap,
     StringMap,
 )
-from registry_gc.registry_config_yaml import DecodeError, decode, parse
+from registry_gc.registry_config.scalars import duration, resolve, sprint
+from registry_gc.registry_config.yaml_v2 import DecodeError, decode, parse
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from registry_gc import layout
-from registry_gc.check_manifests import Needed, needs
-from registry_gc.check_reader import COLLECT, LOOK, MEND, PUSH, LinkRead, Reader, fault_kind
+from registry_gc.checking.findings import Harm, named
+from registry_gc.checking.manifests import Needed, needs
+from registry_gc.checking.reader import COLLECT, LOOK, MEND, PUSH, LinkRead, Reader, fault_kind
 from registry_gc.errors import StorageError
-from registry_gc.findings import Harm, named
 from registry_gc.layout import Digest, Entry, Kind, digest_of, digest_text
 from registry_gc.manifests import LARGEST, DamagedManifestError, parse
 

@@ -11,8 +11,7 @@ import re
 
 import yaml
 
-from registry_gc.registry_config_scalars import duration, resolve, whole
-from registry_gc.registry_config_types import (
+from registry_gc.registry_config.go_types import (
     STORAGE_OPTIONS,
     STRING,
     AnyMap,
@@ -26,6 +25,7 @@ from registry_gc.registry_config_types import (
     Struct,
     Type,
 )
+from registry_gc.registry_config.scalars import duration, resolve, whole
 
 
 class DecodeError(Exception):

@@ -3,7 +3,7 @@
 import functools
 from typing import TYPE_CHECKING
 
-from registry_gc.findings import Checked, Finding, Harm
+from registry_gc.checking.findings import Checked, Finding, Harm
 from registry_gc.layout import shown
 
 if TYPE_CHECKING:

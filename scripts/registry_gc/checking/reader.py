@@ -5,8 +5,8 @@ from collections.abc import Sequence, Set
 from dataclasses import dataclass
 
 from registry_gc import layout
+from registry_gc.checking.findings import FOLDED_FROM, Finding, Harm, about
 from registry_gc.errors import StorageError
-from registry_gc.findings import FOLDED_FROM, Finding, Harm, about
 from registry_gc.layout import REGISTRY, Digest, Entry, Kind, parse_digest
 from registry_gc.storage import Listing, Stat, Store
 

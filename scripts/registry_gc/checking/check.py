@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 from registry_gc import layout
-from registry_gc.check_data import OF_DATA, Progress, damaged_blobs
-from registry_gc.check_reader import COLLECT, LOOK, MEND, Reader
-from registry_gc.check_repository import RepositoryCheck
-from registry_gc.check_state import check_state
+from registry_gc.checking.data import OF_DATA, Progress, damaged_blobs
+from registry_gc.checking.findings import Checked, Finding, Harm, folded
+from registry_gc.checking.reader import COLLECT, LOOK, MEND, Reader
+from registry_gc.checking.repository import RepositoryCheck
+from registry_gc.checking.state import check_state
 from registry_gc.errors import StorageError
-from registry_gc.findings import Checked, Finding, Harm, folded
 from registry_gc.layout import REGISTRY, Digest, Entry, Kind, digest_of, digest_text, parse_digest
 from registry_gc.storage import Store
 

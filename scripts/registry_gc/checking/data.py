@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from itertools import islice
 from threading import Lock
 
+from registry_gc.checking.findings import Finding, Harm
 from registry_gc.errors import StorageError
-from registry_gc.findings import Finding, Harm
 from registry_gc.layout import REGISTRY, Digest, Entry, Kind, digest_text, path_of
 from registry_gc.storage import Store
 

@@ -15,16 +15,16 @@ from posixpath import normpath
 from typing import Literal
 
 from registry_gc.errors import ConfigurationError
-from registry_gc.registry_config_environment import VariableError, overwrite, service_of
-from registry_gc.registry_config_redis import RedisOptions, other_address, redis_options
-from registry_gc.registry_config_scalars import duration, sprint
-from registry_gc.registry_config_types import (
+from registry_gc.registry_config.environment import VariableError, overwrite, service_of
+from registry_gc.registry_config.go_types import (
     CONFIGURATION,
     STORAGE_OPTIONS,
     VERSION_ONLY,
     AnyMap,
 )
-from registry_gc.registry_config_yaml import DecodeError, decode, parse
+from registry_gc.registry_config.redis_section import RedisOptions, other_address, redis_options
+from registry_gc.registry_config.scalars import duration, sprint
+from registry_gc.registry_config.yaml_v2 import DecodeError, decode, parse
 
 DEFAULT_PATHS = (
     Path("/etc/distribution/config.yml"),  # the image of registry 3

@@ -14,9 +14,9 @@ from dataclasses import replace
 from datetime import timedelta
 
 from registry_gc import layout
-from registry_gc.check import Check
-from registry_gc.check_reader import LinkRead, Reader
-from registry_gc.findings import Checked
+from registry_gc.checking.check import Check
+from registry_gc.checking.findings import Checked
+from registry_gc.checking.reader import LinkRead, Reader
 from registry_gc.journal import Journal
 from registry_gc.layout import REGISTRY, STATE, Digest, Entry, Kind, digest_of, digest_text
 from registry_gc.manifests import LARGEST, DamagedManifestError, parse

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
+from registry_gc.checking.findings import Finding, Harm
 from registry_gc.errors import StorageError
-from registry_gc.findings import Finding, Harm
 from registry_gc.layout import STATE
 from registry_gc.storage import Store
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from registry_gc.registry_config_types import (
+from registry_gc.registry_config.go_types import (
     ANY,
     AnyMap,
     Basic,
@@ -18,7 +18,7 @@ from registry_gc.registry_config_types import (
     Struct,
     Type,
 )
-from registry_gc.registry_config_yaml import DecodeError, decode, parse
+from registry_gc.registry_config.yaml_v2 import DecodeError, decode, parse
 
 PREFIX = "REGISTRY_"
 

@@ -6,6 +6,7 @@ issues 3743, 4269). One in memory goes with the process, one in Redis key by key
 nothing is to do.
 """
 
+import contextlib
 import math
 import re
 from collections.abc import Callable, Set
@@ -52,8 +53,11 @@ class Memory:
     ) -> "Memory":
         """Look at the processes that run now, each of which has variables of its own."""
         registries = find_registries(config_path)
-        caches = {registry_config.load(config_path, each.environment).cache for each in registries}
-        for cache in ("inmemory", "redis"):  # of several, the one that takes the most care
+        configs = [registry_config.load(config_path, each.environment) for each in registries]
+        caches = {each.cache for each in configs}
+        redis = next((each.redis for each in configs if each.redis), config.redis)
+        config = replace(config, redis=redis)
+        for cache in ("redis", "inmemory"):  # of several, the one that takes the most care
             if cache in caches:
                 config = replace(config, cache=cache)
         return cls(config, config_path, registries, _edited(config_path), replicas, is_first)
@@ -77,7 +81,7 @@ class Memory:
     @property
     def is_shared(self) -> bool:
         """Whether registries share a cache, into which each can write at any time."""
-        return self.config.cache == "redis"
+        return self.config.redis is not None
 
     def check(self, option: Restart) -> None:
         """Raise GuardError if a collection could not make the registries forget."""
@@ -135,6 +139,17 @@ class Memory:
             count += self.replicas.forget(meanwhile)
         return count
 
+    def _check_newcomers(self) -> None:
+        """Raise StoppedError if a registry with a cache in memory has started during the run."""
+        started = find_registries(self.config_path)
+        now = [registry_config.load(self.config_path, each.environment).cache for each in started]
+        if "inmemory" in now:
+            raise StoppedError(
+                "the collection was stopped; everything was put back",
+                why="a registry that keeps its descriptor cache in memory has started meanwhile",
+                next_step="nothing; the next run starts anew, and knows it",
+            )
+
     def _check_all_known(self) -> None:
         if self.replicas and (self.is_first or self.anywhere_in_memory):
             self.replicas.check_all_known()
@@ -146,10 +161,11 @@ class Memory:
 
         Only a run that has asked who there is may say no: the next ones rely on it (attack 3).
         """
-        try:
-            return self.anywhere_in_memory or (self.is_first and not self.all_known)
-        except StorageError:
-            return True
+        # Without a name to look up nobody can be asked: the first run's delay has to do.
+        unasked = bool(self.replicas and self.replicas.peers_host) and not self.all_known
+        with contextlib.suppress(StorageError):
+            return self.anywhere_in_memory or (self.is_first and unasked)
+        return True
 
     def _restart_here(self, meanwhile: Callable[[float], None]) -> int:
         if self._has_restarted:
@@ -158,6 +174,7 @@ class Memory:
         if self.replicas:
             self.replicas.mark_buried()
         if not self.in_memory:
+            self._check_newcomers()
             return 0
         before = find_registries(self.config_path)
         for registry in before:

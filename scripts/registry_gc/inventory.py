@@ -365,7 +365,8 @@ def _is_changing(view: View, name: str, tag: str, index: set[Digest]) -> bool:
     entries = [Entry(Kind.TAG_INDEX, name, digest, tag) for digest in index]
     try:
         times = [stat.modified for stat in map(view.stat, entries) if stat]
-        if times and view.store.now() - max(times) < _WRITING:
+        # Without any, its folder has just been made, or the tag is just being deleted.
+        if not times or view.store.now() - max(times) < _WRITING:
             return True
         time.sleep(_REREAD_AFTER)
         return not any(map(view.stat, entries))

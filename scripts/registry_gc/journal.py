@@ -153,7 +153,11 @@ class Journal:
 
     def quarantined(self) -> list[int]:
         """Return when each run's deletions were quarantined, oldest first."""
-        return sorted(int(name) for name in self._store.list(QUARANTINE).folders if name.isdigit())
+        return sorted(
+            int(name)
+            for name in self._store.list(QUARANTINE).folders
+            if name.isascii() and name.isdecimal()
+        )
 
     def doom_quarantined(self, when: int) -> None:
         """Decide that one quarantined run's deletions go for good."""

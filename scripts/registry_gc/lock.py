@@ -89,7 +89,7 @@ def holder(store: FileStore) -> dict[str, str]:
     try:
         found = store.read(_HOLDER, 4096)
         loaded = json.loads(found[0]) if found else {}
-    except (StorageError, ValueError):
+    except (StorageError, ValueError, RecursionError):
         return {}
     if not isinstance(loaded, dict):
         return {}

@@ -12,11 +12,12 @@ import contextlib
 import hashlib
 from collections.abc import Iterator, Mapping
 from struct import Struct
+from struct import error as StructError  # noqa: N812 - a class, whatever its name
 
 from registry_gc.errors import StorageError
 from registry_gc.inventory import View
 from registry_gc.layout import STATE, Digest
-from registry_gc.manifests import ROOM, Manifests, changed
+from registry_gc.manifests import ROOM, Manifests, changed, is_whole
 from registry_gc.storage import NoSpaceError, Store
 
 PATH = f"{STATE}/manifests"
@@ -68,7 +69,11 @@ def _read(store: Store) -> dict[Digest, bytes]:
     body = memoryview(found[0])[head:]
     if hashlib.sha256(body).digest() != found[0][len(_VERSION) : head]:
         return {}
-    return dict(_records(body))
+    try:
+        records = dict(_records(body))
+    except StructError:
+        return {}
+    return records if all(map(is_whole, records.values())) else {}
 
 
 def _records(body: memoryview) -> Iterator[tuple[Digest, bytes]]:

@@ -162,6 +162,12 @@ def unpacked(record: bytes) -> Manifest:
     return Manifest(frozenset(digests), frozenset(digests[:children]), subject, signed)
 
 
+def is_whole(record: bytes) -> bool:
+    """Say whether this may be a record at all."""
+    digests = len(record) - _FILE.size - _SHAPE.size
+    return digests >= 0 and digests % 32 == 0
+
+
 def changed(record: bytes) -> int:
     """Return when the file that a record was read from had last been changed."""
     return _file_of(record)[2]

@@ -17,6 +17,8 @@ from typing import Any, TypeVar
 import redis
 import redis.cluster
 import redis.sentinel
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from registry_gc.errors import GuardError, StorageError
 from registry_gc.layout import Entry, Kind, digest_text
@@ -29,7 +31,7 @@ _Sentinel: Any = redis.sentinel.Sentinel
 
 _FAILURES = (redis.RedisError, redis.exceptions.RedisClusterException, OSError, ValueError)
 
-_TIMEOUT = 10.0  # seconds for one answer
+_TIMEOUT = 5.0  # seconds for one answer
 _BATCH = 500  # commands sent at once
 _SETS = "repository::*::blobs"
 
@@ -76,7 +78,10 @@ def _of_blobs(client: Any, blobs: Sequence[str]) -> Iterator[tuple[str, str]]:
     for key in client.scan_iter(match=_SETS, count=1000):
         repository = key.removeprefix("repository::").removesuffix("::blobs")
         for some in _batches(blobs):
-            found = client.smismember(key, some)
+            pipeline = client.pipeline(transaction=False)  # SMISMEMBER came with Redis 6.2
+            for blob in some:
+                pipeline.sismember(key, blob)
+            found = pipeline.execute()
             yield from (
                 (repository, blob) for blob, is_in in zip(some, found, strict=True) if is_in
             )
@@ -146,6 +151,7 @@ def _client(options: RedisOptions) -> Any:
         "socket_timeout": _TIMEOUT,
         "socket_connect_timeout": _TIMEOUT,
         "decode_responses": True,
+        "retry": Retry(NoBackoff(), 0),  # nothing is healed while it is waited for
         "protocol": 2,  # the newer one has no way back, where the registry's client has one
         **_tls(options),
     }
@@ -174,11 +180,16 @@ def _tls(options: RedisOptions) -> dict[str, Any]:
         "ssl": True,
         "ssl_certfile": options.certificate or None,
         "ssl_keyfile": options.key or None,
-        "ssl_ca_data": "".join(Path(each).read_text(encoding="ascii") for each in options.root_cas)
+        "ssl_ca_data": "".join(
+            Path(each).read_text(encoding="ascii", errors="ignore") for each in options.root_cas
+        )
         or None,
     }
 
 
 def _host_and_port(address: str) -> tuple[str, int]:
     host, _, port = address.rpartition(":")
+    if not port.isdecimal() or "/" in host or "@" in host:
+        # Without quoting it: people write passwords into addresses.
+        raise ValueError("one of the addresses of `redis` is not host:port")
     return host.strip("[]") or "localhost", int(port)

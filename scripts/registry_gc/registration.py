@@ -15,7 +15,7 @@ from pathlib import Path
 
 from registry_gc.descriptor_cache import Memory
 from registry_gc.errors import CollectorError, ConfigurationError, RegistryDownError
-from registry_gc.registry_http import answers, url_of
+from registry_gc.registry_http import answers, is_registry_at, url_of
 from registry_gc.replicas import (
     RENEWED,
     REPLICAS,
@@ -105,26 +105,36 @@ class Registration:
             return
         path = f"{folder_of(now.name)}/alive"
         is_known = self._store.touch(path)
-        if not is_known:
+        forgotten = not is_known and self._may_have_been_forgotten(now)
+        if not is_known and not forgotten:
             now = replace(now, after=self._after_what(now))
         if not is_known or self._said is None or replace(self._said, after="") != now:
             self._store.write(path, now.to_json())
             self._said = now
+        if forgotten:
+            # Only now: a volume that takes no file would have it ended again and again. Until it
+            # is written nobody counts on this replica.
+            _end_all(self.config_path)
         self._has_others = len(self._store.list(REPLICAS).folders) > 1
         self._renewed_at = began
 
-    def _after_what(self, now: Replica) -> str:
-        """Return the run that had buried when nobody knew this replica and no registry ran here.
+    def _may_have_been_forgotten(self, now: Replica) -> bool:
+        """Say whether collections may have passed by a registry that runs here unknown.
 
-        One that runs unknown may remember what collections have removed since: a machine that was
-        paused is counted as gone, by a clock that it did not hear. Its registry is ended first.
+        A machine that was paused is counted as gone, by a clock that it did not hear.
         """
+        if self._store is None or not now.in_memory:
+            return False
+        others = set(self._store.list(REPLICAS).folders) - {now.name}
+        runs = bool(find_registries(self.config_path))
+        return runs and (bool(others) or self._said is not None)
+
+    def _after_what(self, now: Replica) -> str:
+        """Return the run that buried before any registry ran here, empty if that is not sure."""
         if self._store is None:
             return ""
-        others = set(self._store.list(REPLICAS).folders) - {now.name}
-        if now.in_memory and (others or self._said is not None):
-            _end_all(self.config_path)
-        return "" if find_registries(self.config_path) else run_that_buried(self._store)
+        run = run_that_buried(self._store)  # first: a registry may start while we look
+        return "" if find_registries(self.config_path) or is_registry_at(now.url) else run
 
     def _replica(self) -> Replica | None:
         """Return what this replica is now, None if its registry has no store on a volume."""

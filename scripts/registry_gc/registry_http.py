@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from registry_gc.registry_config import RegistryConfig
 
 _ANSWER_TIMEOUT = 5.0  # seconds for one answer
+_HERE = ("localhost", "127.0.0.1", "::1")
 _EVERYWHERE = ("", "0.0.0.0", "::")  # noqa: S104 - what a registry listens on, not we
 
 
@@ -20,17 +21,22 @@ def answers(config: RegistryConfig) -> bool:
             return connection.getresponse().status < 500
         finally:
             connection.close()
+    except ssl.SSLError:
+        return True  # it wants a client's certificate, so it is there
     except (OSError, http.client.HTTPException):
         return False
 
 
-def url_of(config: RegistryConfig, host: str) -> str:
+def url_of(config: RegistryConfig, pod_address: str) -> str:
     """Return where other pods reach the registry of this one; empty for a socket in the pod."""
     if config.net == "unix":
         return ""
+    host = pod_address
     listens_on, _, port = config.address.rpartition(":")
     if listens_on.strip("[]") not in _EVERYWHERE:
         host = listens_on.strip("[]")
+    if pod_address and host in _HERE:
+        return ""  # a proxy stands before it; asked from another pod, that pod's own would answer
     host = f"[{host}]" if ":" in host else host
     scheme = "https" if config.tls else "http"
     return f"{scheme}://{host}:{port}{config.prefix.rstrip('/')}/v2/"
@@ -38,8 +44,8 @@ def url_of(config: RegistryConfig, host: str) -> str:
 
 def is_registry_at(url: str) -> bool:
     """Say whether a registry, and not whoever has its address now, answers there."""
-    parts = urlsplit(url)
     try:
+        parts = urlsplit(url)
         if not parts.hostname or not parts.port:
             return False
         connection = _connection(parts.hostname, parts.port, tls=parts.scheme == "https")
@@ -48,6 +54,8 @@ def is_registry_at(url: str) -> bool:
             return connection.getresponse().getheader("Docker-Distribution-Api-Version") is not None
         finally:
             connection.close()
+    except ssl.SSLError:
+        return True  # it wants a client's certificate: who it is cannot be seen, so it counts
     except (OSError, ValueError, http.client.HTTPException):
         return False
 

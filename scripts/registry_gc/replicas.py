@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from registry_gc import layout
 from registry_gc.errors import GuardError, RegistryDownError, StorageError
 from registry_gc.layout import STATE
 from registry_gc.storage import FileStore, NoSpaceError
@@ -60,12 +61,17 @@ class Replica:
             }
         ).encode()
 
+    @property
+    def shown(self) -> str:
+        """Return its name for people; on a volume it may be any bytes."""
+        return layout.shown(self.name)
+
     @classmethod
     def of_json(cls, name: str, content: bytes) -> "Replica":
         """Return what a file says; of one that cannot be read, the most careful reading."""
         try:
             said = json.loads(content)
-        except ValueError:
+        except (ValueError, RecursionError):
             said = None
         if not isinstance(said, dict):
             return cls(name, "", "", in_memory=True)
@@ -206,16 +212,16 @@ class Replicas:
             self._check_alive(replica)
             if time.monotonic() > deadline:
                 raise RegistryDownError(
-                    f"the registry of {replica.name} did not start anew; everything was put back",
+                    f"the registry of {replica.shown} did not start anew; everything was put back",
                     why="its collector was asked to restart it and has not said that it did",
-                    next_step=f"see `kubectl logs {replica.name} -c gc`, then collect again",
+                    next_step=f"see `kubectl logs {replica.shown} -c gc`, then collect again",
                 )
             meanwhile(_PAUSE)
 
     def _check_alive(self, replica: Replica) -> None:
         if (silent := self._seconds_silent(replica)) > SILENT:
             raise GuardError(
-                f"nothing was deleted: the replica {replica.name} has said nothing for "
+                f"nothing was deleted: the replica {replica.shown} has said nothing for "
                 f"{silent:.0f} s",
                 why="its registry may still serve, from a memory that cannot be cleared",
                 next_step="see whether its pod is alive; once its registry does not answer, and "
@@ -257,9 +263,9 @@ def _addresses(host: str) -> set[str]:
 
     try:
         return {str(info[4][0]) for info in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)}
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         raise StorageError(
             "nothing was deleted: the release's pods cannot be looked up",
-            why=f"{host}: {error.strerror or error}",
+            why=f"{host}: {error}",
             next_step="check the cluster's DNS; the next run tries again",
         ) from error

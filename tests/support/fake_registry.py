@@ -91,7 +91,10 @@ class FakeRegistry:
     def _is_there(self) -> bool:
         if self._process and self._process.poll() is not None:
             return True  # and has been ended already
-        return b"serve" in Path(f"/proc/{self.pid}/cmdline").read_bytes().split(b"\0")
+        try:
+            return b"serve" in Path(f"/proc/{self.pid}/cmdline").read_bytes().split(b"\0")
+        except ProcessLookupError:
+            return True  # just now
 
     def _supervise(self) -> None:
         while not self._ending.is_set():

@@ -144,3 +144,17 @@ def test_one_file_but_each_process_its_own_variables(tmp_path: Path) -> None:
             assert config.cache == "none"
             assert len(found.registries) == 2
             assert found.in_memory
+
+
+def test_one_that_starts_during_the_run_with_a_memory_ends_it(tmp_path: Path) -> None:
+    """Its own variables turn the cache on. Seen to fail: let `_restart_here` not look again."""
+    registry = FakeRegistry(
+        tmp_path, cache="", environment={"REGISTRY_STORAGE_CACHE_BLOBDESCRIPTOR": "inmemory"}
+    )
+    registry.write_config()
+    os.utime(registry.config_path, (1, 1))
+    found = Memory.of(registry_config.load(registry.config_path, {}), registry.config_path)
+    found.check("always")
+
+    with registry, pytest.raises(StoppedError, match="everything was put back"):
+        found.forget(set(), lambda _seconds: None)

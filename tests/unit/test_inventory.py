@@ -266,3 +266,16 @@ def test_a_tag_without_its_current_link_is_named(store: StoreBuilder, tmp_path: 
 
     (problem,) = plan(tmp_path).problems
     assert "app:v1 has no current link" in problem
+
+
+def test_race_w7_a_tag_whose_first_entry_is_just_being_written_is_no_damage(
+    store: StoreBuilder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its folder stands before its link does. Seen to fail: take no entry for an old one."""
+    image = store.image("app", "v1")
+    store.age()
+    entry = store.v2 / "repositories/app/_manifests/tags/v2/index/sha256" / image[7:]
+    entry.mkdir(parents=True)
+    monkeypatch.setattr(time, "sleep", lambda _seconds: (entry / "link").write_text(image))
+
+    assert plan(tmp_path).problems == []

@@ -17,7 +17,7 @@ from registry_gc.registration import Registration
 from registry_gc.registry_config import load
 from registry_gc.registry_http import answers
 from registry_gc.replicas import REPLICAS, Replicas
-from registry_gc.storage import FileStore
+from registry_gc.storage import FileStore, NoSpaceError
 from support.fake_registry import FakeRegistry
 from support.waiting import until
 
@@ -50,7 +50,7 @@ def test_it_registers_before_its_registry_starts(tmp_path: Path) -> None:
     with registered(registry):
         assert said(registry) == {
             "host": "10.0.0.2",
-            "url": f"http://127.0.0.1:{registry.port}/v2/",
+            "url": "",  # it listens on loopback, where no other pod reaches it
             "inMemory": True,
             "after": "",
         }
@@ -105,9 +105,26 @@ def test_one_that_was_counted_as_gone_comes_back_without_its_memory(tmp_path: Pa
         before = registry.pid
         shutil.rmtree(folder(registry))
 
-        until((folder(registry) / "alive").exists, what="it is registered again")
+        until(lambda: registry.pid != before, what="its registry was ended")
 
-        assert registry.pid != before
+        assert said(registry)["after"] == ""
+
+
+def test_a_volume_that_takes_no_file_ends_no_registry(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk is why people collect. Seen to fail: end it before `alive` is written."""
+    with FakeRegistry(tmp_path, supervised=True) as registry, registered(registry):
+        before = registry.pid
+
+        def full(*_: object) -> None:
+            raise NoSpaceError("alive")
+
+        monkeypatch.setattr(FileStore, "write", full)
+        shutil.rmtree(folder(registry))
+        time.sleep(0.5)
+
+        assert registry.pid == before
 
 
 def test_one_that_keeps_nothing_registers_again_and_serves_on(tmp_path: Path) -> None:
@@ -197,15 +214,17 @@ def test_attack_4_one_that_cannot_speak_ends_its_registry(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Seen to fail: let `_watch` never call `_end_all`."""
-    with FakeRegistry(tmp_path, supervised=True) as registry:
-        other = registry.root / REPLICAS / "pod-0"
-        other.mkdir(parents=True)
-        with registered(registry, silent=1.0):
-            before = registry.pid
-            registry.root.rename(tmp_path / "away")
-            registry.root.write_text("a volume that does not answer")
+    with (
+        FakeRegistry(tmp_path, supervised=True) as registry,
+        registered(registry, silent=1.0) as found,
+    ):
+        (registry.root / REPLICAS / "pod-0").mkdir()
+        until(lambda: found._has_others, what="it knows of the other")
+        before = registry.pid
+        registry.root.rename(tmp_path / "away")
+        registry.root.write_text("a volume that does not answer")
 
-            until(lambda: registry.pid != before, what="its registry was ended")
+        until(lambda: registry.pid != before, what="its registry was ended")
 
     assert "the volume did not answer" in caplog.text
 

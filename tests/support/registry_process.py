@@ -203,6 +203,8 @@ class RegistryProcess:
             "storage:\n"
             f"  filesystem: {{rootdirectory: {self.root}}}\n"
             f"  delete: {{enabled: {str(self.delete_enabled).lower()}}}\n"
+            # It would begin after a random time of up to an hour, and remove what a test has aged.
+            "  maintenance: {uploadpurging: {enabled: false}}\n"
             f"{cache}"
             "http:\n"
             f"  addr: 127.0.0.1:{self.port}\n"

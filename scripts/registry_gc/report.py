@@ -1,17 +1,13 @@
 """What people and programs are told of a collection: one mapping, as JSON or as text."""
 
-import functools
 import json
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from registry_gc.collect import Outcome
 from registry_gc.errors import CollectorError, LockedError
 from registry_gc.plan import Plan
-
-if TYPE_CHECKING:
-    import jinja2
+from registry_gc.rendering import template
 
 Report = dict[str, object]
 
@@ -128,32 +124,8 @@ def as_json(report: Mapping[str, object]) -> Iterator[str]:
 
 def text(report: Mapping[str, object]) -> str:
     """Return a report in plain words; what it lacks counts as nothing: a dead run's has little."""
-    template = _environment().get_template("report.txt.j2")
-    said = template.render(**{"deletions": [], **_report("", ""), **report}).strip()
+    said = (
+        template("report.txt.j2").render(**{"deletions": [], **_report("", ""), **report}).strip()
+    )
     # Names on a volume may be any bytes; not every terminal takes what Python makes of those.
     return said.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-@functools.cache
-def _environment() -> "jinja2.Environment":
-    import jinja2  # here: a collection that answers in JSON, and the sidecar, do without it
-
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("registry_gc"),
-        autoescape=jinja2.select_autoescape(["html", "html.j2"]),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["size"] = size
-    return environment
-
-
-def size(count: int) -> str:
-    """Return bytes in the largest unit that leaves at least one: `512 B`, `1.5 MiB`."""
-    amount = float(count)
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if amount < 1024:
-            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
-        amount /= 1024
-    return f"{amount:.1f} TiB"

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from registry_gc import report
+from registry_gc import rendering, report
 from registry_gc.collect import Outcome
 from registry_gc.errors import (
     CollectorError,
@@ -126,7 +126,7 @@ def test_of_a_failure(kind: type[CollectorError], outcome: str) -> None:
      (3 * 2**40, "3.0 TiB"), (5000 * 2**40, "5000.0 TiB")],
 )  # fmt: skip
 def test_sizes(count: int, text: str) -> None:
-    assert report.size(count) == text
+    assert rendering.size(count) == text
 
 
 def test_a_name_that_is_no_text_can_be_printed(plan: Plan) -> None:

@@ -1,13 +1,7 @@
 """How a check is told: as one mapping for JSON, or as text, the worst first."""
 
-import functools
-from typing import TYPE_CHECKING
-
 from registry_gc.checking.findings import Checked, Finding, Harm
-from registry_gc.layout import shown
-
-if TYPE_CHECKING:
-    import jinja2
+from registry_gc.rendering import template
 
 
 def as_mapping(run: str, checked: Checked, seconds: float) -> dict[str, object]:
@@ -36,7 +30,7 @@ def as_mapping(run: str, checked: Checked, seconds: float) -> dict[str, object]:
 
 def text(checked: Checked, seconds: float) -> str:
     """Return a check in plain words; names may be any bytes, so they are shown safely."""
-    said = _template().render(
+    said = template("check.txt.j2").render(
         checked=checked,
         groups=[(harm, [e for e in checked.problems if e.harm is harm]) for harm in Harm],
         repaired=[each for each in checked.findings if each.repaired],
@@ -48,18 +42,3 @@ def text(checked: Checked, seconds: float) -> str:
 
 def _normal(checked: Checked) -> list[Finding]:
     return [each for each in checked.findings if not each.harm.is_problem]
-
-
-@functools.cache
-def _template() -> "jinja2.Template":
-    import jinja2  # here: a check that answers in JSON does without it
-
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("registry_gc"),
-        autoescape=jinja2.select_autoescape(["html", "html.j2"]),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["shown"] = shown
-    return environment.get_template("check.txt.j2")

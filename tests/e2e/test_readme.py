@@ -95,6 +95,7 @@ class TestDefaults:
         images = {each["image"] for pod in pods for each in pod["spec"]["initContainers"]}
         assert any(each.startswith(f"{registry}/registry-gc") for each in images), images
 
+    # The peers' data lies beside the project, not in it: a clone alone has none.
     @pytest.mark.skipif(not _TWUNI.exists(), reason=f"there is no {_TWUNI}")
     def test_from_your_chart(self, cluster: Cluster, release: Release) -> None:
         """From a release with twuni's own values: what was pushed pulls, and a collection works."""

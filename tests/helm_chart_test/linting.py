@@ -1,7 +1,7 @@
 """yamllint on what is rendered: duplicate keys above all, which YAML parsers silently merge."""
 
-from yamllint import linter  # type: ignore[import-untyped]  # it has no types
-from yamllint.config import YamlLintConfig  # type: ignore[import-untyped]  # likewise
+from yamllint import linter
+from yamllint.config import YamlLintConfig
 
 # Helm's `toYaml` neither indents lists nor breaks lines, and templates leave empty lines.
 _RULES = """

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,13 +18,10 @@ def start_registry(tmp_path: Path) -> Iterator[StartRegistry]:
     with ExitStack() as stack:
         count = 0
 
-        def start(**options: object) -> RegistryProcess:
+        def start(**options: Any) -> RegistryProcess:
             nonlocal count
             count += 1
-            registry = RegistryProcess(
-                tmp_path / f"registry-{count}",
-                **options,  # type: ignore[arg-type]  # each test names fields of RegistryProcess
-            )
+            registry = RegistryProcess(tmp_path / f"registry-{count}", **options)
             return stack.enter_context(registry)
 
         yield start

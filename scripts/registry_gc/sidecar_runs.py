@@ -103,11 +103,12 @@ class Runs:
 
     def phase(self) -> str:
         """Return the phase of the current run, `done` if none goes on."""
-        if self.current is None:
+        current = self.current  # once, because the run may end while this is read
+        if current is None:
             return "done"
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             progress = json.loads(self._progress.read_text(encoding="utf-8"))
-            if progress["run"] == self.current.name:
+            if progress["run"] == current.name:
                 return str(progress["phase"])
         return "scan"
 

@@ -1,5 +1,6 @@
 """The chart of this project, its scenarios, and what they are rendered with."""
 
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -9,7 +10,9 @@ from helm_chart_test import kubernetes_versions
 from helm_chart_test.fixtures import helm_binary
 from support.checkout import ROOT
 
-CHART = ROOT / "chart"
+CHART = Path(os.environ.get("CHART") or ROOT / "chart")
+"""CHART: a copy with a defect put back, in tests/chart/defects.py."""
+
 PEERS = ROOT.parent / "shared" / "peers"
 """The charts that people come from, as data; not a part of this repository."""
 
@@ -27,7 +30,9 @@ SCENARIOS = [*sorted((ROOT / "ci" / "values").glob("*.yaml")), *_PEER_VALUES]
 KUBE_VERSIONS = ("1.29", kubernetes_versions()[-1])
 """The oldest Kubernetes that the chart supports, and the newest that there are schemas of."""
 
-CUSTOM_KINDS = frozenset({"PrometheusRule", "ServiceMonitor"})
+CUSTOM_KINDS = frozenset(
+    {"Certificate", "HTTPRoute", "PodMonitor", "PrometheusRule", "ServiceMonitor"}
+)
 """Kinds of other projects; their schemas do not come with Kubernetes."""
 
 

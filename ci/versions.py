@@ -100,6 +100,7 @@ PROGRAMS: dict[str, Program] = {
         "v0.0.0-20260831232431-97274622c111",
     ),
     "regctl": GoProgram("github.com/regclient/regclient", "v0.11.7", "./cmd/regctl"),
+    "actionlint": GoProgram("github.com/rhysd/actionlint", "v1.7.7", "./cmd/actionlint"),
     # Only its own test needs it, and building it takes minutes.
     "metrics-server": GoProgram(
         "sigs.k8s.io/metrics-server", METRICS_SERVER, "./cmd/metrics-server"
@@ -162,5 +163,15 @@ SERVICE_IMAGES = {
         "redis:8.0",
         packages=("busybox-static", "redis-tools"),
         links=(("/usr/bin/redis-server", "redis-check-rdb"),),
+    ),
+}
+
+# Definitions of other projects' kinds, in their Go modules: module, version, folder or file.
+DEFINITIONS = {
+    "gateway": ("sigs.k8s.io/gateway-api", "v1.4.0", "config/crd/standard"),
+    "prometheus": (
+        "github.com/prometheus-operator/prometheus-operator",
+        "v0.85.0",
+        "example/prometheus-operator-crd",
     ),
 }

@@ -33,6 +33,7 @@ log = logging.getLogger("registry_gc.sidecar")
 
 _LOOK = 1.0  # seconds between two looks for what is asked
 _LARGEST = 4096  # bytes
+_LAST_WORD = 5.0  # seconds
 
 
 @dataclass(slots=True)
@@ -51,18 +52,23 @@ class Registration:
     _store: FileStore | None = None
     _has_others: bool = False
     _renewed_at: float = 0.0
+    _keeper: threading.Thread | None = None
     _ended: threading.Event = field(default_factory=threading.Event)
     _failing: set[str] = field(default_factory=set)
 
     def begin(self) -> None:
         """Register, and go on to say so. Returns when the first attempt has been made."""
         self._try(self._renew)
-        for work in (self._keep, self._watch):
-            threading.Thread(target=work, name=work.__name__.strip("_"), daemon=True).start()
+        self._keeper = threading.Thread(target=self._keep, name="keep", daemon=True)
+        self._keeper.start()
+        threading.Thread(target=self._watch, name="watch", daemon=True).start()
 
     def withdraw(self) -> None:
         """Take the registration back, unless the registry goes on without this sidecar."""
         self._ended.set()
+        if self._keeper is not None:
+            # Or it might register once more what is being removed. Not for ever: a volume may hang.
+            self._keeper.join(_LAST_WORD)
         if self._store is not None and not find_registries(self.config_path):
             self._try(self._remove)
 

@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import shutil
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -280,3 +281,28 @@ class TestEnd:
 def test_replicas_find_each_other_by_the_pods_names() -> None:
     assert replicas.own_name({"GC_POD_NAME": "pod-7"}) == "pod-7"
     assert replicas.own_name({}) != ""
+
+
+def test_what_is_taken_back_is_not_said_once_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seen to fail: remove the registration while the other thread is still renewing it."""
+    registry = FakeRegistry(tmp_path)
+    registry.write_config()
+    with registered(registry, renewed=0.0) as found:
+        renewing, go_on = threading.Event(), threading.Event()
+        touch = FileStore.touch
+
+        def slow(store: FileStore, path: str) -> bool:
+            renewing.set()
+            go_on.wait(10)
+            return touch(store, path)
+
+        monkeypatch.setattr(FileStore, "touch", slow)
+        assert renewing.wait(10)
+        threading.Timer(0.2, go_on.set).start()
+        found.withdraw()
+        assert found._keeper is not None
+        found._keeper.join(10)
+
+        assert not folder(registry).exists()

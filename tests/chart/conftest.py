@@ -5,33 +5,36 @@ from typing import Any
 
 import pytest
 
-from helm_chart_test import Object, merged
+from helm_chart_test import Object
 from helm_chart_test.fixtures import Renderer
-from support.chart import CHART, HELMS, KUBE_VERSIONS, SCENARIOS, helm_of
+from support.chart import CHART, KUBE_VERSIONS
 
 
 @pytest.fixture(scope="session")
-def render() -> Renderer:
+def helm_chart() -> Path:
+    return CHART
+
+
+@pytest.fixture(scope="session")
+def render(helm_render: Renderer) -> Renderer:
     """Render with Helm 4, for what does not depend on Helm's version."""
-    return Renderer(CHART, helm_of("helm"))
+    return helm_render
 
 
-@pytest.fixture(scope="session", params=HELMS)
-def each_helm(request: pytest.FixtureRequest) -> Renderer:
+@pytest.fixture(scope="session")
+def each_helm(helm_render_each: Renderer) -> Renderer:
     """Render with Helm 4, then with Helm 3."""
-    return Renderer(CHART, helm_of(request.param))
+    return helm_render_each
 
 
-@pytest.fixture(params=KUBE_VERSIONS)
-def kube_version(request: pytest.FixtureRequest) -> str:
-    version: str = request.param
-    return version
+@pytest.fixture
+def kube_version(helm_kube_version: str) -> str:
+    return helm_kube_version
 
 
-@pytest.fixture(params=SCENARIOS, ids=lambda path: path.stem)
-def scenario(request: pytest.FixtureRequest) -> dict[str, Any]:
-    path: Path = request.param
-    return merged(path)
+@pytest.fixture
+def scenario(helm_scenario: dict[str, Any]) -> dict[str, Any]:
+    return helm_scenario
 
 
 @pytest.fixture
@@ -42,5 +45,6 @@ def objects(scenario: dict[str, Any], render: Renderer) -> list[Object]:
     """
     rendered = render(scenario, kube_version=KUBE_VERSIONS[0])
     kinds = {thing["kind"] for thing in rendered}
-    assert {"ConfigMap", "Deployment", "Secret", "Service"} <= kinds
+    assert {"ConfigMap", "Secret", "Service"} <= kinds
+    assert {"Deployment", "StatefulSet"} & kinds
     return rendered

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from helm_chart_test import Object, object_id, pod_template, problems
+from helm_chart_test import Object, object_id, pod_template
 from helm_chart_test.fixtures import Renderer
-from support.chart import CUSTOM_KINDS
+from support.chart import problems
 
 # Helm takes 53 characters; in the second, a cut at any even place leaves a dash.
 RELEASES = ("r" * 53, "a-" * 26 + "b")
@@ -27,7 +27,7 @@ def test_every_name_fits(render: Renderer, scenario: dict[str, Any], release: st
         pod = pod_template(thing)
         if pod:
             assert all(len(n) <= 63 for n in _names_inside(pod)), object_id(thing)
-    assert problems(rendered, kube_version="1.29", custom_kinds=CUSTOM_KINDS) == []
+    assert problems(rendered) == []
 
 
 def test_suffixes_survive_the_cut(render: Renderer) -> None:

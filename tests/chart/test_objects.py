@@ -12,11 +12,10 @@ from helm_chart_test import (
     merged,
     object_id,
     pod_template,
-    problems,
     style_problems,
 )
 from helm_chart_test.fixtures import Renderer
-from support.chart import CHART, CUSTOM_KINDS, HELMS, KUBE_VERSIONS, PEERS, SCENARIOS, helm_of
+from support.chart import CHART, HELMS, KUBE_VERSIONS, PEER_DEFAULTS, SCENARIOS, helm_of, problems
 from support.checkout import ROOT
 
 GENERATED = {
@@ -31,7 +30,7 @@ def test_every_object_is_valid(
     """Seen to fail: `imagePullPolcy` in the Deployment; an annotation without its quotes."""
     rendered = each_helm(scenario, kube_version=kube_version)
     assert rendered
-    assert problems(rendered, kube_version=kube_version, custom_kinds=CUSTOM_KINDS) == []
+    assert problems(rendered, kube_version=kube_version) == []
 
 
 def test_helm_and_kubernetes_make_no_difference(scenario: dict[str, Any]) -> None:
@@ -154,10 +153,7 @@ def test_every_image_has_a_tag_and_a_pull_policy(objects: list[Object]) -> None:
         assert container["imagePullPolicy"] in {"Always", "IfNotPresent", "Never"}
 
 
-@pytest.mark.skipif(not PEERS.exists(), reason=f"there are no peers' values at {PEERS}")
-@pytest.mark.parametrize(
-    "peer", ["stable-1.9", "twuni-3.0.0", "risadams-4.0.2"], ids=lambda peer: str(peer)
-)
+@pytest.mark.parametrize("peer", PEER_DEFAULTS)
 def test_reuse_values_from_a_peer_renders(peer: str, each_helm: Renderer, tmp_path: Path) -> None:
     """`helm upgrade --reuse-values` renders with the values of the chart before, and those alone.
 
@@ -165,27 +161,12 @@ def test_reuse_values_from_a_peer_renders(peer: str, each_helm: Renderer, tmp_pa
     """
     chart = tmp_path / "chart"
     _copy(CHART, chart)
-    (chart / "values.yaml").write_text((PEERS / f"{peer}-values.yaml").read_text("utf-8"))
+    (chart / "values.yaml").write_text(PEER_DEFAULTS[peer].read_text("utf-8"))
     reused = Renderer(chart, each_helm.helm)
     for values in ({}, {"garbageCollect": {"enabled": True}}):
         rendered = reused(values)
-        found = problems(rendered, kube_version="1.29", custom_kinds=CUSTOM_KINDS)
-        assert found == []
+        assert problems(rendered) == []
         assert ("CronJob" in {thing["kind"] for thing in rendered}) == bool(values)
-
-
-def test_defaults_file_is_current() -> None:
-    """Fails with the command to run when values.yaml has changed."""
-    import importlib.util
-
-    script = Path(__file__).parent / "write_defaults.py"
-    spec = importlib.util.spec_from_file_location("write_defaults", script)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    current = (CHART / "defaults.yaml").read_text("utf-8")
-    assert current == module.defaults(), "run: python tests/chart/write_defaults.py"
 
 
 def test_removing_a_default_does_not_break(render: Renderer) -> None:
@@ -205,7 +186,7 @@ def test_removing_a_default_does_not_break(render: Renderer) -> None:
     }
     rendered = render(values)
     (deployment,) = (thing for thing in rendered if thing["kind"] == "Deployment")
-    assert problems(rendered, kube_version="1.29", custom_kinds=CUSTOM_KINDS) == []
+    assert problems(rendered) == []
     assert "fsGroup" not in deployment["spec"]["template"]["spec"]["securityContext"]
     (ingress,) = (thing for thing in rendered if thing["kind"] == "Ingress")
     assert "ingressClassName" not in ingress["spec"]

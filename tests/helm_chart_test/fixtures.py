@@ -21,11 +21,11 @@ Result = TypeVar("Result")
 
 
 @lru_cache(maxsize=8)
-def helm_binary(variable: str, command: str) -> Path:
+def helm_binary(variable: str, command: str, folder: Path | None = None) -> Path:
     """Return the path of a Helm.
 
     `variable` names an environment variable that may hold the path; else `command` is run once,
-    from the working directory, and the last line that it prints is the path. An empty `command`
+    in `folder` or the working directory, and the last line that it prints is the path. An empty `command`
     means the `helm` on the PATH. Raises RuntimeError with all that the command said.
     """
     given = os.environ.get(variable)
@@ -37,7 +37,12 @@ def helm_binary(variable: str, command: str) -> Path:
             raise RuntimeError(f"there is no helm on the PATH, and {variable} is not set")
         return Path(found)
     done = subprocess.run(
-        shlex.split(command), capture_output=True, text=True, check=False, timeout=1800
+        shlex.split(command),
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=1800,
     )
     if done.returncode != 0 or not done.stdout.strip():
         raise RuntimeError(

@@ -113,12 +113,16 @@ def merged(*layers: Values) -> dict[str, Any]:
     return result
 
 
-def _helm(command: list[str], values: Values) -> str:
+def values_text(values: Values) -> str:
+    """Return values as Helm reads them from a file or from standard input."""
     # JSON is YAML that every parser reads alike; PyYAML would write the text "1e3" without quotes.
-    text = values.read_text("utf-8") if isinstance(values, Path) else json.dumps(values)
+    return values.read_text("utf-8") if isinstance(values, Path) else json.dumps(values)
+
+
+def _helm(command: list[str], values: Values) -> str:
     done = subprocess.run(
         [*command, "--values", "-"],
-        input=text,
+        input=values_text(values),
         capture_output=True,
         text=True,
         timeout=120,

@@ -5,7 +5,11 @@ from functools import lru_cache
 
 import kubernetes_validate
 
+from helm_chart_test.custom import CustomSchemas
 from helm_chart_test.objects import Object, object_id
+from helm_chart_test.rules import rule_problems
+
+_NONE = CustomSchemas(())
 
 
 @lru_cache(maxsize=1)
@@ -19,31 +23,29 @@ def kubernetes_versions() -> tuple[str, ...]:
 
 
 def problems(
-    objects: Iterable[Object], *, kube_version: str, custom_kinds: Collection[str] = ()
+    objects: Iterable[Object],
+    *,
+    kube_version: str,
+    custom: CustomSchemas = _NONE,
+    custom_kinds: Collection[str] = (),
 ) -> list[str]:
     """Return what the API server of that version would refuse or drop, one line each.
 
     Strict: a field that the schema does not know is a problem, because it is a typing mistake. A
-    kind without a schema is one too, unless `custom_kinds` names it.
+    kind without a schema is one too: `custom` has the schemas of other projects' kinds, and
+    `custom_kinds` names those that are not looked into.
     """
+    every = list(objects)
     found = []
-    for thing in objects:
+    for thing in every:
         try:
             kubernetes_validate.validate(thing, kube_version, strict=True)
         except kubernetes_validate.ValidationError as error:
             where = ".".join(str(part) for part in error.path) or "the object"
             found.append(f"{object_id(thing)}: {where}: {error.message}")
         except kubernetes_validate.SchemaNotFoundError as error:
-            if thing["kind"] not in custom_kinds:
+            if custom.knows(thing["kind"]):
+                found += [f"{object_id(thing)}: {told}" for told in custom.problems(thing)]
+            elif thing["kind"] not in custom_kinds:
                 found.append(f"{object_id(thing)}: {error.message}")
-    return found + _label_problems(objects)
-
-
-def _label_problems(objects: Iterable[Object]) -> list[str]:
-    """What schemas do not say: a label's value has at most 63 characters."""
-    return [
-        f"{object_id(thing)}: label {name}={value!r} is not text of at most 63 characters"
-        for thing in objects
-        for name, value in (thing["metadata"].get("labels") or {}).items()
-        if not isinstance(value, str) or len(value) > 63
-    ]
+    return found + rule_problems(every)

@@ -3,15 +3,19 @@
 import os
 import shlex
 import sys
+from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
-from helm_chart_test import kubernetes_versions
+from helm_chart_test import CustomSchemas, Object, kubernetes_versions
+from helm_chart_test import problems as problems_with
 from helm_chart_test.fixtures import helm_binary
+from helm_chart_test.plugin import custom_schemas
 from support.checkout import ROOT
 
 CHART = Path(os.environ.get("CHART") or ROOT / "chart")
-"""CHART: a copy with a defect put back, in tests/chart/defects.py."""
+"""$CHART: a packaged chart, or a copy with a defect put back (tests/mutants)."""
 
 PEERS = ROOT.parent / "shared" / "peers"
 """The charts that people come from, as data; not a part of this repository."""
@@ -19,13 +23,12 @@ PEERS = ROOT.parent / "shared" / "peers"
 Helm = Literal["helm", "helm3"]
 HELMS: tuple[Helm, ...] = ("helm", "helm3")
 
-_PEER_VALUES = [
-    path
-    for name in ("stable-1.9-values.yaml", "twuni-3.0.0-values.yaml")
-    if (path := PEERS / name).exists()
-]
-SCENARIOS = [*sorted((ROOT / "ci" / "values").glob("*.yaml")), *_PEER_VALUES]
-"""Values files, each of which every render test renders."""
+VALUES = ROOT / "ci" / "values"
+SCENARIOS = sorted(VALUES.rglob("*.yaml"))
+"""Values files, each of which every render test renders; `helm_scenarios` of pyproject.toml."""
+
+PEER_DEFAULTS = {path.parent.name: path for path in sorted(VALUES.glob("peers/*/defaults.yaml"))}
+"""All values of each peer as it sets them when nobody sets anything, by the peer's name."""
 
 KUBE_VERSIONS = ("1.29", kubernetes_versions()[-1])
 """The oldest Kubernetes that the chart supports, and the newest that there are schemas of."""
@@ -34,6 +37,16 @@ CUSTOM_KINDS = frozenset(
     {"Certificate", "HTTPRoute", "PodMonitor", "PrometheusRule", "ServiceMonitor"}
 )
 """Kinds of other projects; their schemas do not come with Kubernetes."""
+
+
+@lru_cache(maxsize=1)
+def _custom() -> CustomSchemas:
+    return custom_schemas(shlex.join([sys.executable, str(ROOT / "ci" / "crds.py")]), ROOT)
+
+
+def problems(objects: Iterable[Object], *, kube_version: str = KUBE_VERSIONS[0]) -> list[str]:
+    """Return what the API server would refuse, other projects' kinds included; one line each."""
+    return problems_with(objects, kube_version=kube_version, custom=_custom())
 
 
 def helm_of(tool: Helm) -> Path:

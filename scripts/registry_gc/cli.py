@@ -46,6 +46,17 @@ Exit codes:
 """
 
 
+_ROUNDTRIP_EXIT_CODES = """
+\b
+Exit codes:
+  0  the image came back byte for byte; or what was asked for holds
+  1  the registry answers, but not as one that works: the sentence says what is wrong
+  2  wrong usage
+  3  it refuses the credentials, or wants some
+  6  nothing answers
+"""
+
+
 class _Duration(click.ParamType[timedelta]):
     name = "duration"
 
@@ -137,13 +148,27 @@ def _collect_options(command: _Command) -> _Command:
     return command
 
 
-@click.group(epilog=_EXIT_CODES, context_settings={"show_default": True})
+class _Commands(click.Group):
+    """A group whose list of commands has their whole first sentences: click cuts them."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write each command with its first sentence, on as many lines as it takes."""
+        rows = [
+            (name, command.get_short_help_str(500))
+            for name in self.list_commands(ctx)
+            if (command := self.get_command(ctx, name))
+        ]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+
+@click.group(cls=_Commands, epilog=_EXIT_CODES, context_settings={"show_default": True})
 @click.version_option(__version__, prog_name="registry-gc")
 def main() -> None:
     """Garbage collection for the CNCF distribution registry, safe while people push.
 
-    CONFIG is the registry's configuration file. What `collect`, `plan` and `check` take can
-    also be set as GC_<OPTION>.
+    CONFIG is the registry's configuration file. What `collect`, `plan`, `check` and
+    `roundtrip` take can also be set as GC_<OPTION>.
     """
 
 
@@ -265,6 +290,44 @@ def hook() -> None:
 
     with _Failing():
         sys.exit(run(HookSettings.from_environment(os.environ), click.echo))
+
+
+@main.command(epilog=_ROUNDTRIP_EXIT_CODES)
+@click.argument("url")
+@_option("--username", help="Who logs in. Empty: nobody.")
+@_option("--password", help="Better given as the variable, which other processes do not see.")
+@_option(
+    "--tls-folder",
+    type=click.Path(path_type=Path),
+    help="A TLS Secret's files. The registry's certificate must be signed by its ca.crt or, "
+    "without one, be its tls.crt and no other; it need not name the host of URL. Without a folder: "
+    "as any client trusts.",
+)
+@_option("--into", default="registry-gc/roundtrip", help="The repository that is pushed to.")
+@_option("--timeout", type=_DURATION, default="1m", help="How long to wait for a first answer.")
+@_option("--read-only", is_flag=True, help="Push nothing: for a pull-through cache.")
+@_option("--expect-refusal", is_flag=True, help="Only see that nobody gets in without credentials.")
+@_option("--must-delete", is_flag=True, help="That the registry deletes counts too.")
+def roundtrip(
+    url: str,
+    username: str | None,
+    password: str | None,
+    tls_folder: Path | None,
+    into: str,
+    timeout: timedelta,
+    **flags: bool,
+) -> None:
+    """Push a small image to the registry at URL, pull it back byte for byte, delete it.
+
+    What `helm test` runs. The image is the same each time.
+    """
+    from registry_gc.registry_client import Registry, Trust
+    from registry_gc.roundtrip import RoundtripOptions
+    from registry_gc.roundtrip import roundtrip as tried
+
+    with _Failing():
+        registry = Registry(url, Trust(tls_folder), username or "", password or "")
+        tried(registry, RoundtripOptions(into, timeout, **flags), click.echo)
 
 
 def _run(

@@ -55,3 +55,21 @@ class StoppedError(CollectorError):
     """The run was told to stop before its removal; everything has been put back."""
 
     exit_code = 1
+
+
+class AnswerError(CollectorError):
+    """A registry answered, but not as one that works."""
+
+    exit_code = 1
+
+
+class RefusedError(CollectorError):
+    """A registry did not let us in."""
+
+    exit_code = 3
+
+
+class UnreachableError(CollectorError):
+    """Nothing answered where a registry should be."""
+
+    exit_code = 6

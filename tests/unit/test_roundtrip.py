@@ -34,7 +34,7 @@ class Server:
     forgets: str = ""  # what of it is gone once it was pushed: manifests or blobs
     alters: bool = False
     keeps: bool = False  # what is deleted
-    deletes: bool = True
+    forbids: str = ""  # a method that nobody may use
     location: str = ""  # goes before each Location, as `http.host` does
     unready: int = 0  # how many first answers are 503
     plain: bool = False  # says nothing of being a registry
@@ -65,6 +65,8 @@ class Server:
             realm = f'Bearer realm="http://127.0.0.1:{self.port}/token",service="here"'
             return 401, {"WWW-Authenticate": realm}, b'{"errors":[{"code":"UNAUTHORIZED"}]}'
         self.authorizations.append(authorization)
+        if method == self.forbids:
+            return 403, {}, b'{"errors":[{"code":"DENIED","message":"not you"}]}'
         path = path.removeprefix(self.prefix)
         return getattr(self, f"_{method.lower()}")(path, query, body)  # type: ignore[no-any-return]
 
@@ -101,8 +103,6 @@ class Server:
         return 201, {}, b""
 
     def _delete(self, path: str, _: str, __: bytes) -> tuple[int, dict[str, str], bytes]:
-        if not self.deletes:
-            return 405, {}, b'{"errors":[{"code":"UNSUPPORTED","message":"off"}]}'
         if not self.keeps:
             self.content.pop(path.rpartition("/")[2])
             if "/manifests/" in path:
@@ -204,7 +204,6 @@ def test_it_waits_for_a_registry_that_is_not_ready() -> None:
 
 
 def test_a_token_is_fetched_for_what_is_done() -> None:
-    """A user who may push but not delete is told so only where deleting counts."""
     server = Server(token="t")
 
     assert "lets the user in" in tell(server, user="user", password="password")
@@ -213,6 +212,15 @@ def test_a_token_is_fetched_for_what_is_done() -> None:
         "repository:registry-gc/roundtrip:pull,push",
         "repository:registry-gc/roundtrip:delete",
     ]
+
+
+def test_a_user_who_may_not_delete_is_an_answer_unless_deleting_counts() -> None:
+    """Seen to fail: let the refusal end it."""
+    options = RoundtripOptions(must_delete=True, timeout=_QUICK)
+
+    assert "may not delete" in tell(Server(forbids="DELETE"))
+    with pytest.raises(RefusedError):
+        tell(Server(forbids="DELETE"), options)
 
 
 def test_a_token_service_that_refuses() -> None:

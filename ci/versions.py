@@ -165,13 +165,3 @@ SERVICE_IMAGES = {
         links=(("/usr/bin/redis-server", "redis-check-rdb"),),
     ),
 }
-
-# Definitions of other projects' kinds, in their Go modules: module, version, folder or file.
-DEFINITIONS = {
-    "gateway": ("sigs.k8s.io/gateway-api", "v1.4.0", "config/crd/standard"),
-    "prometheus": (
-        "github.com/prometheus-operator/prometheus-operator",
-        "v0.85.0",
-        "example/prometheus-operator-crd",
-    ),
-}

@@ -24,9 +24,9 @@ Result = TypeVar("Result")
 def helm_binary(variable: str, command: str, folder: Path | None = None) -> Path:
     """Return the path of a Helm.
 
-    `variable` names an environment variable that may hold the path; else `command` is run once,
-    in `folder` or the working directory, and the last line that it prints is the path. An empty `command`
-    means the `helm` on the PATH. Raises RuntimeError with all that the command said.
+    `variable` names an environment variable that may hold the path; else `command` is run once, in
+    `folder` or the working directory, and the last line that it prints is the path. An empty
+    `command` means the `helm` on the PATH. Raises RuntimeError with all that the command said.
     """
     given = os.environ.get(variable)
     if given:

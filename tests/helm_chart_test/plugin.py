@@ -100,6 +100,13 @@ def helm_chart(pytestconfig: pytest.Config) -> Path:
 
 
 @pytest.fixture(scope="session")
+def helm_paths(pytestconfig: pytest.Config) -> list[Path]:
+    """Return the paths of all Helms, in the order in which the project names them."""
+    folder = pytestconfig.rootpath
+    return [helm_binary(name, command, folder) for name, command in _programs(pytestconfig)]
+
+
+@pytest.fixture(scope="session")
 def helm_render(pytestconfig: pytest.Config, helm_chart: Path) -> Renderer:
     """Render with the first Helm, for what does not depend on Helm's version."""
     return _renderer(pytestconfig, helm_chart, _programs(pytestconfig)[0][0])

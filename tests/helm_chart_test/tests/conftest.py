@@ -1,7 +1,8 @@
+from pathlib import Path
+
 import pytest
 
 from helm_chart_test.fixtures import Renderer
-from support.chart import helm_of
 
 _FILES = {
     "Chart.yaml": "apiVersion: v2\nname: tiny\nversion: 0.1.0\n",
@@ -49,11 +50,11 @@ data:
 
 
 @pytest.fixture(scope="session")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Renderer:
+def tiny(tmp_path_factory: pytest.TempPathFactory, helm_paths: list[Path]) -> Renderer:
     """Render a chart that this file writes, with the newest Helm."""
     chart = tmp_path_factory.mktemp("tiny")
     for name, text in _FILES.items():
         file = chart / name
         file.parent.mkdir(exist_ok=True)
         file.write_text(text, encoding="utf-8")
-    return Renderer(chart, helm_of("helm"))
+    return Renderer(chart, helm_paths[0])

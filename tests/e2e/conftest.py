@@ -2,18 +2,20 @@
 
 import io
 import json
+import os
 import re
 import struct
 import tarfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from support.client import Manifest, digest_of, image
 from support.cluster import Cluster, Release, cluster_from_environment
 
-FIRST_PORT = 30500  # published on 127.0.0.1 by ci/
+# Published on 127.0.0.1 by ci/. E2E_FIRST_PORT: for who shares a cluster with other tests.
+FIRST_PORT = int(os.environ.get("E2E_FIRST_PORT") or 30500)
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -25,6 +27,26 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
         release = getattr(item, "funcargs", {}).get("release")
         if isinstance(release, Release):
             report.sections.append(("the release when the test failed", release.describe()))
+
+
+@pytest.fixture
+def measured(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+    """Note a sentence that is shown at the end of the run, also of one that succeeded."""
+    return lambda sentence: record_property("measured", sentence)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show what tests have measured."""
+    told = [
+        str(value)
+        for report in terminalreporter.stats.get("passed", [])
+        for name, value in report.user_properties
+        if name == "measured" and report.when == "call"
+    ]
+    if told:
+        terminalreporter.section("what was measured")
+        for sentence in told:
+            terminalreporter.line(sentence)
 
 
 @pytest.fixture(scope="session")

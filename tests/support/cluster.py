@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from support.chart import Helm, helm_of
 from support.checkout import ROOT, tool
 from support.client import Client, Refused
 from support.collector import PHASES
@@ -59,10 +60,6 @@ class Cluster:
     def _kubectl(self) -> Path:
         return tool("kubectl")
 
-    @cached_property
-    def _helm(self) -> Path:
-        return tool("helm")
-
     def kubectl(self, *args: str, timeout: float = 120, check: bool = True, input: str = "") -> str:  # noqa: A002 - see run
         done = run(
             self._kubectl,
@@ -77,8 +74,11 @@ class Cluster:
     def get(self, *args: str) -> Any:
         return json.loads(self.kubectl("get", *args, "-o", "json"))
 
-    def helm(self, *args: str, timeout: float = 300, check: bool = True) -> Any:
-        return run(self._helm, *args, env=self.environment, timeout=timeout, check=check)
+    def helm(
+        self, *args: str, timeout: float = 300, check: bool = True, version: Helm = "helm"
+    ) -> Any:
+        """Run Helm 4, or Helm 3 with `version="helm3"`."""
+        return run(helm_of(version), *args, env=self.environment, timeout=timeout, check=check)
 
 
 @dataclass

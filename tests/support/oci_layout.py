@@ -39,7 +39,7 @@ def _tar(name: str) -> bytes:
 
 def write_layout(folder: Path, manifest: Manifest, tag: str) -> Path:
     """Write a layout that holds one image or index under a tag; return its folder."""
-    for content in _contents(manifest):
+    for content in contents(manifest):
         path = folder / "blobs" / digest_of(content).replace(":", "/")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
@@ -54,8 +54,9 @@ def write_layout(folder: Path, manifest: Manifest, tag: str) -> Path:
     return folder
 
 
-def _contents(manifest: Manifest) -> Iterator[bytes]:
+def contents(manifest: Manifest) -> Iterator[bytes]:
+    """Return every byte string that a layout of it holds: manifests and blobs."""
     yield manifest.content
     yield from manifest.blobs
     for child in manifest.children:
-        yield from _contents(child)
+        yield from contents(child)

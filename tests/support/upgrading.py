@@ -1,0 +1,249 @@
+"""What happens to a release, and to its clients, while a peer's chart becomes ours and back."""
+
+import http.client
+import json
+import threading
+import time
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from support.chart import Helm
+from support.client import Manifest, digest_of
+from support.cluster import QUICK, Release
+from support.host_clients import HostClients
+from support.oci_layout import contents, valid_image
+from support.peers import Peer
+from support.waiting import until
+
+USER, PASSWORD = "pusher", "correct horse"
+# `htpasswd -Bbn -C 4 pusher "correct horse"`
+HTPASSWD = f"{USER}:$2b$04$63uk7kVkOr9.hqwPUcTmeeUzG57A9/tP6tOsuPVVtkpN54vh3vXFS"
+
+
+@dataclass(frozen=True)
+class Way:
+    """Which Helm had installed the release, which one moves it over, and how it is told to."""
+
+    installed_with: Helm
+    moved_with: Helm
+    options: tuple[str, ...] = ()
+
+
+WAYS = {
+    "3-to-3": Way("helm3", "helm3"),
+    "3-to-4": Way("helm3", "helm"),
+    "3-to-4-server-side": Way("helm3", "helm", ("--server-side=true",)),
+    "4-to-4": Way("helm", "helm"),
+}
+
+# What a person adds when moving over: a collection, in a cluster where our image has a test's tag.
+COLLECTED = {**QUICK, "image.tag": "3.1.1"}
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What must not change while a release moves: who knows it, and where its images are."""
+
+    service: str
+    service_uid: str
+    cluster_ip: str
+    node_port: int
+    claim_uid: str
+    volume: str
+    deployment_uid: str
+    selector: dict[str, str]
+    service_selector: dict[str, str]
+
+
+@dataclass
+class Moving:
+    """A release that was installed with a peer's chart, and moves over to ours and back."""
+
+    release: Release
+    peer: Peer
+    way: Way
+
+    @cached_property
+    def clients(self) -> HostClients:
+        return HostClients(self.release.scratch, self.release.address, USER, PASSWORD)
+
+    @property
+    def service(self) -> str:
+        """Return the name of the Service that the peer's chart makes."""
+        return "registry" if self.peer.name == "risadams" else self.release.fullname
+
+    def install(self, **values: str) -> None:
+        """Install the peer's chart: a claim, a password, a NodePort; its own cache, in memory."""
+        given = {
+            # The only one that a cluster without a network has.
+            "image.tag": "3.1.1",
+            "persistence.enabled": "true",
+            "persistence.size": "1Gi",
+            "persistence.deleteEnabled": "true",
+            "secrets.htpasswd": HTPASSWD,
+            "service.type": "NodePort",
+            "service.nodePort": str(self.release.port),
+            **values,
+        }
+        self._helm(
+            self.way.installed_with, "install", self.release.name, str(self.peer.chart),
+            "--wait", "--timeout", "3m", *_set(given),
+        )  # fmt: skip
+        self.wait_until_it_answers()
+
+    def upgrade(self, *options: str, **values: str) -> None:
+        """Do what the documentation says: our chart, their values, and a collection."""
+        given = {**COLLECTED, "garbageCollect.image.tag": self.release.cluster.image_tag, **values}
+        self._helm(
+            self.way.moved_with, "upgrade", self.release.name, str(self.release.chart),
+            *(options or ("--reset-then-reuse-values",)), *self.way.options,
+            "--wait", "--timeout", "4m", *_set(given),
+        )  # fmt: skip
+        self.wait_until_it_answers()
+
+    def rollback(self, revision: int = 1) -> None:
+        self._helm(
+            self.way.moved_with, "rollback", self.release.name, str(revision),
+            "--wait", "--timeout", "3m",
+        )  # fmt: skip
+        self.wait_until_it_answers()
+
+    def _helm(self, version: Helm, *args: str) -> str:
+        release = self.release
+        done = release.cluster.helm(
+            *args, "--namespace", release.namespace, version=version, timeout=360
+        )
+        printed: str = done.stdout
+        return printed
+
+    def standing(self) -> Standing:
+        """Return what clients and the volume depend on, as the cluster has it now."""
+        get, n = self.release.cluster.get, ("-n", self.release.namespace)
+        service = get("service", self.service, *n)
+        claim = get("pvc", self.release.fullname, *n)
+        deployment = get("deployment", self.release.fullname, *n)
+        return Standing(
+            service=service["metadata"]["name"],
+            service_uid=service["metadata"]["uid"],
+            cluster_ip=service["spec"]["clusterIP"],
+            node_port=service["spec"]["ports"][0]["nodePort"],
+            claim_uid=claim["metadata"]["uid"],
+            volume=claim["spec"]["volumeName"],
+            deployment_uid=deployment["metadata"]["uid"],
+            selector=deployment["spec"]["selector"]["matchLabels"],
+            service_selector=service["spec"]["selector"],
+        )
+
+    def push(self, name: str) -> Manifest:
+        """Push an image with a real client to `app:<name>`."""
+        manifest = valid_image(f"{self.release.namespace}/{name}", layers=3)
+        self.clients.push(manifest, f"app:{name}")
+        return manifest
+
+    def assert_pulls(self, *images: Manifest) -> None:
+        """Pull by digest with a real client; every byte is what was pushed."""
+        assert images
+        for manifest in images:
+            folder = Path(self.release.scratch) / f"pulled-{time.monotonic_ns()}"
+            name = f"{self.release.address}/app@{manifest.digest}"
+            self.clients.crane("pull", "--format=oci", name, folder)
+            for content in contents(manifest):
+                file = folder / "blobs" / digest_of(content).replace(":", "/")
+                assert file.read_bytes() == content, f"{name}: {file.name} has other bytes"
+
+    def wait_until_it_answers(self) -> None:
+        until(
+            lambda: answers(self.release.port), what=f"an answer at {self.release.address}",
+            timeout=60, pause=0.1,
+        )  # fmt: skip
+
+
+def _set(values: dict[str, str]) -> list[str]:
+    # In --set a comma separates values, and a backslash keeps it from doing so.
+    return [
+        part
+        for key, value in values.items()
+        for part in ("--set", f"{key}={value.replace(',', chr(92) + ',')}")
+    ]
+
+
+def answers(port: int, timeout: float = 1) -> bool:
+    """Say whether a registry serves there; that it asks for a password is an answer."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+    try:
+        connection.request("GET", "/v2/")
+        return connection.getresponse().status in (200, 401)
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+@dataclass
+class Watch:
+    """Asks a registry every 50 ms, each time on a new connection, and notes when it was silent."""
+
+    port: int
+    gaps: list[float] = field(default_factory=list)
+    """Seconds from the last answer before a silence to the first one after it."""
+    _ended: threading.Event = field(default_factory=threading.Event)
+    _thread: threading.Thread | None = None
+
+    def __enter__(self) -> "Watch":
+        assert answers(self.port), "it does not answer when the watch begins"
+        self._thread = threading.Thread(target=self._look)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._ended.set()
+        assert self._thread is not None
+        self._thread.join(timeout=30)
+
+    def _look(self) -> None:
+        last, silent = time.monotonic(), False
+        while not self._ended.is_set():
+            began = time.monotonic()
+            answered, now = answers(self.port), time.monotonic()
+            if answered and silent:
+                self.gaps.append(now - last)
+            if answered:
+                last = now
+            silent = not answered
+            self._ended.wait(max(0.0, began + 0.05 - now))
+        if silent:
+            self.gaps.append(time.monotonic() - last)
+
+    @property
+    def downtime(self) -> float:
+        return sum(self.gaps)
+
+    def __str__(self) -> str:
+        pieces = " + ".join(f"{gap:.2f}" for gap in self.gaps)
+        return f"{self.downtime:.2f} s silent" + (f" ({pieces})" if len(self.gaps) > 1 else "")
+
+
+def managers(thing: dict[str, Any]) -> dict[str, str]:
+    """Return who manages fields of an object, and by which operation."""
+    return {
+        entry["manager"]: entry["operation"] for entry in thing["metadata"].get("managedFields", [])
+    }
+
+
+def stored_values(moving: Moving) -> dict[str, Any]:
+    """Return the values that Helm keeps for the next upgrade."""
+    release = moving.release
+    done = release.cluster.helm(
+        "get", "values", release.name, "-n", release.namespace, "-o", "json",
+        version=moving.way.moved_with,
+    )  # fmt: skip
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found

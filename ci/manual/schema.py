@@ -53,7 +53,7 @@ def of_value(value: Value) -> dict[str, Any]:
         made.pop("enum", None)
     if is_text_map(value):
         made["additionalProperties"] = dict(_SCALAR)
-    if value.children and not is_free(value):
+    if value.children:
         made["properties"] = {child.key: of_value(child) for child in value.children}
     _apply(made, value)
     return made

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from manual.reading import Chapter, ManualError, Value
-from manual.schema import first_paragraph, is_free
+from manual.schema import first_paragraph
 
 BEGIN = "<!-- values: begin, made by `make manual` -->"
 END = "<!-- values: end -->"
@@ -32,7 +32,7 @@ def table(book: Sequence[Chapter]) -> str:
 
 
 def _rows(value: Value) -> Iterator[str]:
-    if value.children and not is_free(value):
+    if any(child.words for child in value.children):
         if words := first_paragraph(value):
             yield f"| **`{value.name}`** | | {_cell(words)} |"
         for child in value.children:

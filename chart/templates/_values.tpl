@@ -6,7 +6,9 @@ knows nothing of what is new here, and a `null` removes a default. So no templat
 values.yaml alone: each begins with this line. It changes .Values in place and writes nothing.
 */}}
 {{- define "docker-registry.useDefaults" -}}
-{{- include "docker-registry.fill" (list .Values (.Files.Get "defaults.yaml" | fromYaml)) -}}
+{{- $defaults := .Files.Get "defaults.yaml" | fromYaml }}
+{{- include "docker-registry.fill" (list .Values $defaults) -}}
+{{- include "docker-registry.asMeant" (list .Values $defaults) -}}
 {{- end }}
 
 {{- /*
@@ -17,7 +19,7 @@ removes `runAsUser` (OpenShift chooses it) or `debug` must not get it back. The 
 something when they are `null`.
 */}}
 {{- define "docker-registry.fill" -}}
-{{- $whole := list "configData" "containerSecurityContext" "securityContext" "resources" }}
+{{- $whole := list "configData" "configSecret" "containerSecurityContext" "securityContext" "resources" }}
 {{- $left := list "className" "targetCPUUtilizationPercentage" "targetMemoryUtilizationPercentage" }}
 {{- $into := index . 0 }}
 {{- range $key, $default := index . 1 }}
@@ -49,22 +51,6 @@ number of seconds, rounded up. Nothing for anything else.
 {{- end }}
 
 {{- /*
-docker-registry.configured (list ROOT KEY KEY …): the text of what configData has there. Nothing where
-it has nothing, also where a section above is `null`: `dig` fails on that.
-*/}}
-{{- define "docker-registry.configured" -}}
-{{- $at := (index . 0).Values.configData }}
-{{- range rest . }}
-{{- if kindIs "map" $at }}
-{{- $at = index $at . }}
-{{- else }}
-{{- $at = "" }}
-{{- end }}
-{{- end }}
-{{- include "docker-registry.text" $at }}
-{{- end }}
-
-{{- /*
 docker-registry.text (a scalar): as people wrote it. Helm holds each number as a float, which prints
 1000000 as 1e+06.
 */}}
@@ -85,4 +71,84 @@ docker-registry.pruned (a map): the map without what is empty; 0 and false are a
 {{- end }}
 {{- end }}
 {{- toYaml $kept }}
+{{- end }}
+
+{{- /*
+docker-registry.overlay (list INTO FROM): write FROM over INTO, map by map; a list is one answer. In
+place, writes nothing. Not `mergeOverwrite`, to which `false` and 0 say nothing.
+*/}}
+{{- define "docker-registry.overlay" -}}
+{{- $into := index . 0 }}
+{{- range $key, $value := index . 1 }}
+{{- if and (kindIs "map" $value) (kindIs "map" (index $into $key)) }}
+{{- include "docker-registry.overlay" (list (index $into $key) $value) }}
+{{- else }}
+{{- $_ := set $into $key $value }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- /*
+docker-registry.rendered (list ROOT VALUE): VALUE as YAML, each text in it filled in as
+docker-registry.renderedText does. Keys stay as they are.
+*/}}
+{{- define "docker-registry.rendered" -}}
+{{- if contains "{{" (toYaml (index . 1)) }}
+{{- toYaml (index (include "docker-registry.rendered.json" . | fromJson) "value") }}
+{{- else }}
+{{- toYaml (index . 1) }}
+{{- end }}
+{{- end }}
+
+{{- define "docker-registry.rendered.json" -}}
+{{- $root := index . 0 }}
+{{- $value := index . 1 }}
+{{- if kindIs "map" $value }}
+{{- $new := dict }}
+{{- range $key, $each := $value }}
+{{- $_ := set $new $key (index (include "docker-registry.rendered.json" (list $root $each) | fromJson) "value") }}
+{{- end }}
+{{- $value = $new }}
+{{- else if kindIs "slice" $value }}
+{{- $new := list }}
+{{- range $value }}
+{{- $new = append $new (index (include "docker-registry.rendered.json" (list $root .) | fromJson) "value") }}
+{{- end }}
+{{- $value = $new }}
+{{- else if kindIs "string" $value }}
+{{- $value = include "docker-registry.renderedText" (list $root $value) }}
+{{- end }}
+{{- toJson (dict "value" $value) }}
+{{- end }}
+
+{{- /*
+docker-registry.renderedText (list ROOT TEXT): a text that speaks of the release (.Release, .Values,
+.Chart, .Capabilities, .Template, include) through `tpl`. Any other stays: an annotation may hold a
+template that is somebody else's, such as Vault's.
+*/}}
+{{- define "docker-registry.renderedText" -}}
+{{- $text := include "docker-registry.text" (index . 1) }}
+{{- if regexMatch "\\{\\{[^}]*([.](Release|Values|Chart|Capabilities|Template)\\b|\\binclude )" $text }}
+{{- tpl $text (index . 0) }}
+{{- else }}
+{{- $text }}
+{{- end }}
+{{- end }}
+
+{{- /*
+docker-registry.scalar (a scalar): the text that the registry reads back as this value. It takes each
+`REGISTRY_*` variable for YAML, so a bucket called 007 would be a number, and a password like `*a` the
+end of it. What is quoted already stays, and so do the booleans of `--set-string`.
+*/}}
+{{- define "docker-registry.scalar" -}}
+{{- $text := include "docker-registry.text" . }}
+{{- if and (kindIs "string" .) $text (not (has $text (list "true" "false"))) }}
+{{- $read := get (printf "text: %s" $text | fromYaml) "text" }}
+{{- if not (kindIs "string" $read) }}
+{{- $text = toJson $text }}
+{{- else if and (ne $read $text) (not (regexMatch "^['\"]" $text)) }}
+{{- $text = toJson $text }}
+{{- end }}
+{{- end }}
+{{- $text }}
 {{- end }}

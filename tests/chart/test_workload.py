@@ -68,10 +68,13 @@ def test_an_autoscaler_has_the_number_of_replicas_to_itself(render: Renderer) ->
 @pytest.mark.parametrize(
     ("values", "seconds"),
     [
-        ({}, 10 + 30),
-        ({"garbageCollect": {"enabled": True}}, 10 + 100),
-        ({"configData": {"http": {"draintimeout": "2m"}}}, 120 + 30),
-        ({"configData": {"http": {"draintimeout": "1m30s"}}}, 90 + 30),
+        ({}, 5 + 10 + 30),
+        ({"garbageCollect": {"enabled": True}}, 5 + 10 + 100),
+        ({"configData": {"http": {"draintimeout": "2m"}}}, 5 + 120 + 30),
+        ({"configData": {"http": {"draintimeout": "1m30s"}}, "preStopDelay": "0"}, 90 + 30),
+        ({"configSecret": {"http": {"draintimeout": "20s"}}}, 5 + 20 + 30),
+        ({"lifecycle": {"postStart": {"exec": {"command": ["true"]}}}}, 5 + 10 + 30),
+        ({"preStopDelay": 20}, 20 + 10 + 30),
         ({"terminationGracePeriodSeconds": 300}, 300),
     ],
 )

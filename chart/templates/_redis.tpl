@@ -1,0 +1,68 @@
+{{- /*
+The Redis that replicas cache descriptors in. The registry is told by variables, each of which counts
+more than `configData.redis`; passwords are in docker-registry.credentials. All helpers take the root
+context.
+*/}}
+
+{{- define "docker-registry.redisEnv" -}}
+{{- $redis := .Values.redis }}
+{{- with $redis.addrs }}
+- {name: REGISTRY_STORAGE_CACHE_BLOBDESCRIPTOR, value: "redis"}
+- {name: REGISTRY_REDIS_ADDRS, value: {{ kindIs "slice" . | ternary . (list .) | toJson | quote }}}
+{{- end }}
+{{- with $redis.sentinel.masterName }}
+- {name: REGISTRY_REDIS_MASTERNAME, value: {{ include "docker-registry.scalar" . | quote }}}
+{{- end }}
+{{- with $redis.sentinel.username }}
+- {name: REGISTRY_REDIS_SENTINELUSERNAME, value: {{ include "docker-registry.scalar" . | quote }}}
+{{- end }}
+{{- /* 0 is what the registry takes by itself; written here it would overrule configData. */}}
+{{- range $key, $value := omit $redis "addrs" "username" "password" "sentinel" "tls" "secretRef" "secretKeys" }}
+{{- if and $value (not (kindIs "map" $value)) (not (kindIs "slice" $value)) }}
+- {name: REGISTRY_REDIS_{{ upper $key }}, value: {{ include "docker-registry.scalar" $value | quote }}}
+{{- end }}
+{{- end }}
+{{- with $redis.tls }}
+{{- if .enabled }}
+{{- /* The registry speaks TLS only if it is given a file: those of the image, for a public authority. */}}
+{{- if or .caSecret (not .certSecret) }}
+- {name: REGISTRY_REDIS_TLS_ROOTCAS, value: {{ list (ternary "/etc/docker-registry/redis-ca/ca.crt" "/etc/ssl/certs/ca-certificates.crt" (not (empty .caSecret))) | toJson | quote }}}
+{{- end }}
+{{- if .certSecret }}
+- {name: REGISTRY_REDIS_TLS_CERTIFICATE, value: "/etc/docker-registry/redis-cert/tls.crt"}
+- {name: REGISTRY_REDIS_TLS_KEY, value: "/etc/docker-registry/redis-cert/tls.key"}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "docker-registry.redisMounts" -}}
+{{- range $name, $secret := include "docker-registry.redisFiles" . | fromYaml }}
+- name: {{ $name }}
+  mountPath: /etc/docker-registry/{{ $name }}
+  readOnly: true
+{{- end }}
+{{- end }}
+
+{{- define "docker-registry.redisVolumes" -}}
+{{- range $name, $secret := include "docker-registry.redisFiles" . | fromYaml }}
+- name: {{ $name }}
+  secret:
+    secretName: {{ $secret | quote }}
+{{- end }}
+{{- end }}
+
+{{- define "docker-registry.redisFiles" -}}
+{{- with .Values.redis.tls }}
+{{- $files := dict }}
+{{- if .enabled }}
+{{- with .caSecret }}
+{{- $_ := set $files "redis-ca" (include "docker-registry.renderedText" (list $ .)) }}
+{{- end }}
+{{- with .certSecret }}
+{{- $_ := set $files "redis-cert" (include "docker-registry.renderedText" (list $ .)) }}
+{{- end }}
+{{- end }}
+{{- toYaml $files }}
+{{- end }}
+{{- end }}

@@ -1,0 +1,150 @@
+{{- /*
+docker-registry.strategy (root context): a volume that one node mounts is not given to a second pod
+before the first has left it. Not `Recreate`, which does the same: server-side apply (Helm 4, Argo CD)
+refuses to change a Deployment to it, because the cluster filled in `rollingUpdate`. Who asks for it
+gets the `null` that makes it work. A StatefulSet never has two pods of one name.
+*/}}
+{{- define "docker-registry.strategy" -}}
+{{- if .Values.updateStrategy }}
+{{- toYaml .Values.updateStrategy }}
+{{- if eq (.Values.updateStrategy.type | default "") "Recreate" }}
+rollingUpdate: null
+{{- end }}
+{{- else if and (include "docker-registry.oneNode" .) (eq (include "docker-registry.workload.kind" .) "Deployment") }}
+type: RollingUpdate
+rollingUpdate:
+  maxSurge: 0
+  maxUnavailable: 1
+{{- end }}
+{{- end }}
+
+{{- /*
+docker-registry.initContainers (root context): in their order: the folder gets its owner, the user's
+own, the write test, and the collector, which stays.
+*/}}
+{{- define "docker-registry.initContainers" -}}
+{{- include "docker-registry.folderOwner" . }}
+{{- with .Values.initContainers }}
+{{ include "docker-registry.rendered" (list $ .) }}
+{{- end }}
+{{- if eq (include "docker-registry.gc.inPod" .) "true" }}
+{{ include "docker-registry.gc.writeTest" . }}
+{{ include "docker-registry.gc.sidecar" . }}
+{{- end }}
+{{- end }}
+
+{{- /*
+docker-registry.folderOwner (root context): the kubelet makes a hostPath folder as root, and fsGroup
+does not count there. Only the folder itself, and only when it belongs to somebody else: CAP_CHOWN
+is all that this container has. What is in the folder is left as it is.
+*/}}
+{{- define "docker-registry.folderOwner" -}}
+{{- $user := include "docker-registry.userId" . }}
+{{- if and (eq (include "docker-registry.volumeKind" .) "hostPath") $user (ne $user "0") }}
+{{- $owner := printf "%s:%s" $user (include "docker-registry.groupId" .) }}
+- name: folder-owner
+  image: {{ include "docker-registry.image" . | quote }}
+  imagePullPolicy: {{ .Values.image.pullPolicy | quote }}
+  command:
+    - /bin/sh
+    - -c
+    - |
+      folder=/var/lib/registry
+      [ "$(stat -c %u:%g "$folder")" = {{ $owner }} ] || chown {{ $owner }} "$folder"
+  securityContext:
+    allowPrivilegeEscalation: false
+    capabilities:
+      add: [CHOWN]
+      drop: [ALL]
+    readOnlyRootFilesystem: true
+    runAsNonRoot: false
+    runAsUser: 0
+    runAsGroup: 0
+    seccompProfile:
+      type: RuntimeDefault
+  volumeMounts:
+    - name: data
+      mountPath: /var/lib/registry/
+{{- end }}
+{{- end }}
+
+{{- /*
+docker-registry.probes (root context): of the registry's container, by their names. `/` answers without
+a login, and 503 while the store's health check fails.
+*/}}
+{{- define "docker-registry.probes" -}}
+{{- $asks := dict "httpGet" (dict "path" "/" "port" (include "docker-registry.port" . | int)) }}
+{{- if include "docker-registry.tlsSecret" . }}
+{{- $_ := set $asks.httpGet "scheme" "HTTPS" }}
+{{- end }}
+{{- /* Two minutes to start; then one failed minute before a restart, which a busy disk should not cause. */}}
+{{- $timings := dict
+  "startupProbe" (dict "periodSeconds" 1 "timeoutSeconds" 5 "failureThreshold" 120)
+  "livenessProbe" (dict "timeoutSeconds" 5 "failureThreshold" 6)
+  "readinessProbe" (dict "timeoutSeconds" 5) }}
+{{- $probes := dict }}
+{{- range $name, $ours := $timings }}
+{{- $given := index $.Values $name | default dict }}
+{{- $probe := omit $given "enabled" }}
+{{- $own := or $given.httpGet $given.tcpSocket $given.exec $given.grpc }}
+{{- if not $own }}
+{{- $probe = merge (deepCopy $asks) $ours }}
+{{- include "docker-registry.overlay" (list $probe (omit $given "enabled")) }}
+{{- end }}
+{{- if ne (include "docker-registry.text" $given.enabled) "false" }}
+{{- $_ := set $probes $name $probe }}
+{{- end }}
+{{- end }}
+{{- toYaml $probes }}
+{{- end }}
+
+{{- /*
+docker-registry.lifecycle (root context): a pod that is to end still gets requests for a moment, until
+every node has heard of it. `sleep` as a command: Kubernetes 1.29 does not have it as an action.
+*/}}
+{{- define "docker-registry.lifecycle" -}}
+{{- $seconds := include "docker-registry.preStopSeconds" . }}
+{{- if .Values.lifecycle }}
+{{- toYaml .Values.lifecycle }}
+{{- else if ne $seconds "0" }}
+preStop:
+  exec:
+    command: [sleep, {{ $seconds | quote }}]
+{{- else }}
+{{- toYaml dict }}
+{{- end }}
+{{- end }}
+
+{{- /* docker-registry.topologySpread (root context): a list; a constraint that selects nothing would do nothing. */}}
+{{- define "docker-registry.topologySpread" -}}
+{{- $constraints := list }}
+{{- $given := include "docker-registry.rendered" (list . (dict "list" .Values.topologySpreadConstraints)) | fromYaml }}
+{{- if kindIs "slice" $given.list }}
+{{- range $given.list }}
+{{- if not .labelSelector }}
+{{- $_ := set . "labelSelector" (dict "matchLabels" (include "docker-registry.selector" $ | fromYaml)) }}
+{{- end }}
+{{- $constraints = append $constraints . }}
+{{- end }}
+{{- end }}
+{{- toYaml $constraints }}
+{{- end }}
+
+{{- /*
+docker-registry.podAnnotations (root context). The checksums are of what was given, never of what was
+generated: that would restart the registry at each render.
+*/}}
+{{- define "docker-registry.podAnnotations" -}}
+{{- $secret := printf "%s%s" (include "docker-registry.sharedSecret" .) (include "docker-registry.secretData" .) }}
+{{- $annotations := dict "checksum/config" (include "docker-registry.effectiveConfig" . | sha256sum) }}
+{{- if include "docker-registry.tokenAuth" . }}
+{{- $_ := set $annotations "checksum/token" (include "docker-registry.tokenData" . | sha256sum) }}
+{{- end }}
+{{- /* Certificates are read once, at the registry's start. */}}
+{{- if and .Values.tls.crt (not .Values.tlsSecretName) }}
+{{- $_ := set $annotations "checksum/tls" (printf "%s%s" .Values.tls.crt .Values.tls.key | sha256sum) }}
+{{- end }}
+{{- $_ := set $annotations "checksum/secret" ($secret | sha256sum) }}
+{{- $given := include "docker-registry.rendered" (list . .Values.podAnnotations) | fromYaml }}
+{{- include "docker-registry.texts" (list $given $annotations) }}
+{{- end }}

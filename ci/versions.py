@@ -164,4 +164,17 @@ SERVICE_IMAGES = {
         packages=("busybox-static", "redis-tools"),
         links=(("/usr/bin/redis-server", "redis-check-rdb"),),
     ),
+    # What the releases run that people move over from other charts.
+    "registry-2.8": ServiceImage(
+        "registry:2.8.2",
+        program="registry-2.8",
+        path="/bin/registry",
+        packages=("busybox-static", "ca-certificates", "libc6"),
+    ),
+    "registry-3.0": ServiceImage(
+        "registry:3.0.0",
+        program="registry-3.0",
+        path="/bin/registry",
+        packages=("busybox-static", "ca-certificates"),
+    ),
 }

@@ -7,17 +7,23 @@ MAKEFLAGS += --no-print-directory
 
 CLUSTER ?= registry-gc
 REGISTRY ?=
+KEY ?=
+KEYRING ?=
+PASSPHRASE_FILE ?=
+KEY_URL ?=
+PUSH_FLAGS ?=
 BENCH ?=
 export CLUSTER
 
 # Asked for where it is used, so that `make help` needs no environment.
 VENV = $(shell ci/venv.sh)
+SIGNING = "KEY=$(KEY)" "KEYRING=$(KEYRING)" "PASSPHRASE_FILE=$(PASSPHRASE_FILE)" "KEY_URL=$(KEY_URL)"
 PYTHON_FILES := scripts tests ci bench
 
-.PHONY: help demo test test-full lint format bench stress mutants cluster images push package down clean venv-path lock
+.PHONY: help demo test test-full lint format bench stress mutants cluster images push package push-chart manual down clean venv-path lock
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: ## see it work: a real cluster, a registry, pushes, a deletion, a collection
 	@ci/demo.sh
@@ -52,8 +58,14 @@ images: ## build the collector's image and have the registry's, and load both in
 push: ## push the collector's image: make push REGISTRY=registry.example.com/tools
 	@python3 ci/cluster.py push "REGISTRY=$(REGISTRY)"
 
-package: ## package the chart: make package REGISTRY=registry.example.com/tools
-	@python3 ci/cluster.py package "REGISTRY=$(REGISTRY)"
+package: ## package the chart: make package REGISTRY=… [KEY=… KEYRING=…], which signs it
+	@python3 ci/cluster.py package "REGISTRY=$(REGISTRY)" $(SIGNING)
+
+push-chart: ## package the chart, push it and the image: make push-chart REGISTRY=… [KEY=… KEYRING=…]
+	@python3 ci/cluster.py push-chart "REGISTRY=$(REGISTRY)" $(SIGNING) "PUSH_FLAGS=$(PUSH_FLAGS)"
+
+manual: ## make the schema, the defaults and the README table from chart/values.yaml
+	@venv="$(VENV)"; PYTHONPATH=ci "$$venv/bin/python" -m manual
 
 down: ## remove the cluster, and end the container engine if we started it
 	@python3 ci/cluster.py down

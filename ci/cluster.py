@@ -5,7 +5,8 @@
     python3 ci/cluster.py down        remove the cluster, and the engine if it was started here
     python3 ci/cluster.py tool NAME   print where a program is, making it on first use
     python3 ci/cluster.py push REGISTRY=R
-    python3 ci/cluster.py package REGISTRY=R
+    python3 ci/cluster.py package REGISTRY=R [KEY=K KEYRING=FILE PASSPHRASE_FILE=FILE KEY_URL=URL]
+    python3 ci/cluster.py push-chart REGISTRY=R [KEY=K …] [PUSH_FLAGS=FLAGS]
 
 All talk is on standard error. Ends with 1 and one sentence when something cannot be had.
 """
@@ -18,6 +19,7 @@ import images
 import kind_cluster
 import node_image
 import programs
+import publishing
 from shell import CACHE, StepError, alone, say
 from steps import Step, run_steps, table
 from versions import REGISTRY_IMAGE, STOCK_NODE_IMAGE
@@ -54,6 +56,11 @@ def build_images() -> None:
         began = time.monotonic()
         images.load_all()
         seconds["load into the cluster"] = time.monotonic() - began
+    else:
+        say(
+            f"no cluster {kind_cluster.NAME} runs, so the images were loaded into none: "
+            "`make cluster` starts one, and then `make images` loads them"
+        )
     if is_new:
         on_disk, compressed = images.size(collector)
         say(f"{collector}: {on_disk / 1e6:.0f} MB, compressed {compressed / 1e6:.0f} MB")
@@ -81,6 +88,23 @@ def down() -> None:
                 f"stays; to remove it: kind delete cluster --name {kind_cluster.NAME}"
             )
     engine.stop()
+
+
+def publish(target: str, settings: dict[str, str]) -> None:
+    """Push or package, as the Makefile's variables say; an empty one is none."""
+    registry = settings.get("REGISTRY", "")
+    signature = publishing.Signature(
+        settings.get("KEY", ""),
+        settings.get("KEYRING", ""),
+        settings.get("PASSPHRASE_FILE", ""),
+        settings.get("KEY_URL", ""),
+    )
+    if target == "push":
+        publishing.push(registry)
+    elif target == "package":
+        print(publishing.package(registry, signature))
+    else:
+        publishing.push_chart(registry, signature, settings.get("PUSH_FLAGS", "").split())
 
 
 def _uses_stock_nodes() -> bool:
@@ -112,11 +136,8 @@ def main(arguments: list[str]) -> int:
             down()
         case ["tool", name]:
             print(programs.program(name))
-        case ["push", registry] if registry.startswith("REGISTRY="):
-            engine.ensure()
-            images.push(registry.removeprefix("REGISTRY="))
-        case ["package", registry] if registry.startswith("REGISTRY="):
-            images.package(registry.removeprefix("REGISTRY="))
+        case ["push" | "package" | "push-chart" as target, *rest] if all("=" in x for x in rest):
+            publish(target, dict(each.split("=", 1) for each in rest))
         case _:
             say(__doc__ or "")
             return 2

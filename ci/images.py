@@ -108,50 +108,9 @@ def size(image: str) -> tuple[int, int]:
         return bytes_on_disk, packed.stat().st_size
 
 
-def push(registry: str) -> None:
-    """Push the collector's image and print the line that installs the chart with it."""
-    _check_registry(registry, "push")
-    make_collector()
-    target = f"{registry.rstrip('/')}/{REPOSITORY}:{version()}"
-    run("docker", "tag", f"{REPOSITORY}:{version()}", target)
-    run("docker", "push", target)
-    print(
-        "helm upgrade --install registry ./chart --set garbageCollect.enabled=true "
-        f"--set garbageCollect.image.registry={registry.rstrip('/')}"
-    )
-
-
-def package(registry: str) -> None:
-    """Package the chart with the collector's registry written in, and print the package's path."""
-    _check_registry(registry, "package")
-    dist = ROOT / "dist"
-    dist.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory() as folder:
-        chart = Path(folder) / "docker-registry"
-        shutil.copytree(ROOT / "chart", chart)
-        values = chart / "values.yaml"
-        text, count = re.subn(
-            r"(?m)^(  image:\n(?:    #.*\n|\n)*    registry: )\"\"",
-            rf'\g<1>"{registry.rstrip("/")}"',
-            values.read_text(),
-        )
-        if count != 1:
-            raise StepError("chart/values.yaml has no garbageCollect.image.registry to write to")
-        values.write_text(text)
-        run(programs.program("helm"), "package", chart, "--destination", dist)
-    print(dist / f"docker-registry-{version()}.tgz")
-
-
 def load_all() -> None:
     """Load the images into the cluster, if it is up."""
     kind_cluster.load(REGISTRY_IMAGE, f"{REPOSITORY}:{content_tag()}", f"{REPOSITORY}:{version()}")
-
-
-def _check_registry(registry: str, target: str) -> None:
-    if not registry:
-        raise StepError(
-            f"where to? make {target} REGISTRY=registry.example.com/tools (no scheme, no tag)"
-        )
 
 
 def _is_source(path: Path) -> bool:

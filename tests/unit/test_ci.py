@@ -343,15 +343,3 @@ def test_the_node_images_name_changes_with_its_recipe(monkeypatch: pytest.Monkey
     monkeypatch.setattr(node_image, "KUBERNETES", "v9.9.9")
 
     assert node_image.image_name() != before
-
-
-@pytest.mark.parametrize("target", [images.push, images.package])
-def test_without_a_registry_the_sentence_says_what_to_write(target: object) -> None:
-    with pytest.raises(StepError, match=r"REGISTRY=registry\.example\.com"):
-        target("")  # type: ignore[operator]  # one of two functions
-
-
-def test_the_versions_of_chart_image_and_package_are_one() -> None:
-    from registry_gc import __version__
-
-    assert images.version() == __version__

@@ -15,7 +15,7 @@ from helm_chart_test import (
     style_problems,
 )
 from helm_chart_test.fixtures import Renderer
-from support.chart import CHART, HELMS, KUBE_VERSIONS, PEER_DEFAULTS, SCENARIOS, helm_of, problems
+from support.chart import CHART, HELMS, KUBE_VERSIONS, SCENARIOS, helm_of, problems
 from support.checkout import ROOT
 
 GENERATED = {
@@ -153,22 +153,6 @@ def test_every_image_has_a_tag_and_a_pull_policy(objects: list[Object]) -> None:
         assert container["imagePullPolicy"] in {"Always", "IfNotPresent", "Never"}
 
 
-@pytest.mark.parametrize("peer", PEER_DEFAULTS)
-def test_reuse_values_from_a_peer_renders(peer: str, each_helm: Renderer, tmp_path: Path) -> None:
-    """`helm upgrade --reuse-values` renders with the values of the chart before, and those alone.
-
-    Seen to fail: `docker-registry.useDefaults` that does nothing.
-    """
-    chart = tmp_path / "chart"
-    _copy(CHART, chart)
-    (chart / "values.yaml").write_text(PEER_DEFAULTS[peer].read_text("utf-8"))
-    reused = Renderer(chart, each_helm.helm)
-    for values in ({}, {"garbageCollect": {"enabled": True}}):
-        rendered = reused(values)
-        assert problems(rendered) == []
-        assert ("CronJob" in {thing["kind"] for thing in rendered}) == bool(values)
-
-
 def test_removing_a_default_does_not_break(render: Renderer) -> None:
     """`null` removes a value; then its default counts, but in sections that are one answer.
 
@@ -196,11 +180,3 @@ def _with_secrets(scenario: dict[str, Any]) -> dict[str, Any]:
     """Return the scenario with what would be generated given: then nothing is random."""
     given = {"secrets": {"haSharedSecret": "given"}, "garbageCollect": {"token": "given"}}
     return merged(scenario, given)
-
-
-def _copy(source: Path, target: Path) -> None:
-    for file in sorted(source.rglob("*")):
-        if file.is_file():
-            copy = target / file.relative_to(source)
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            copy.write_bytes(file.read_bytes())

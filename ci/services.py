@@ -1,6 +1,7 @@
 """Images of services that some tests need beside the registry: an object store, Redis, metrics.
 
-    python3 ci/services.py NAME      have its image and load it into the cluster; print its name
+    python3 ci/services.py image NAME    have its image, load it into the cluster; print its name
+    python3 ci/services.py source NAME   print the folder of its Go module, with its manifests
 
 Apart from `make images`, because only the tests that use them pay for them.
 """
@@ -16,7 +17,7 @@ import images
 import kind_cluster
 import programs
 from shell import StepError, alone, run, say
-from versions import SERVICE_IMAGES, ServiceImage
+from versions import PROGRAMS, SERVICE_IMAGES, GoProgram, ServiceImage
 
 
 def image(name: str) -> str:
@@ -32,6 +33,14 @@ def image(name: str) -> str:
     with alone("load-services"):  # one at a time writes down what was loaded
         kind_cluster.load(wanted.name)
     return wanted.name
+
+
+def source(name: str) -> Path:
+    """Return where the source of a service's program lies."""
+    program = PROGRAMS.get(name)
+    if not isinstance(program, GoProgram):
+        raise StepError(f"{name!r} is not made from a Go module")
+    return programs.module_folder(program.module, program.version)
 
 
 def _make(name: str, wanted: ServiceImage) -> None:
@@ -55,10 +64,14 @@ def _make(name: str, wanted: ServiceImage) -> None:
 
 def main(arguments: list[str]) -> int:
     """Do what the arguments say; return the exit code."""
-    if len(arguments) != 1:
-        say(__doc__ or "")
-        return 2
-    print(image(*arguments))
+    match arguments:
+        case ["image", name]:
+            print(image(name))
+        case ["source", name]:
+            print(source(name))
+        case _:
+            say(__doc__ or "")
+            return 2
     return 0
 
 

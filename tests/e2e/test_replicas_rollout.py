@@ -1,0 +1,129 @@
+"""What clients notice when the registry's pods are replaced while they push."""
+
+from collections.abc import Callable
+
+import pytest
+
+from support.client import Client
+from support.cluster import Release
+from support.host_clients import HostClients
+from support.oci_layout import valid_image
+from support.pushers import Pushes, pushing
+from support.upgrading import Watch
+from support.waiting import until
+
+ON_A_CLAIM = {"persistence.enabled": "true", "persistence.size": "1Gi"}
+# On one volume that only one node can mount, so the chart would end a pod before the next starts;
+# both pods are on that node, so they may overlap.
+TWO = {
+    **ON_A_CLAIM,
+    "replicaCount": "2",
+    "updateStrategy.rollingUpdate.maxSurge": "1",
+    "updateStrategy.rollingUpdate.maxUnavailable": "0",
+}
+
+
+def client(release: Release) -> Client:
+    """Return a client that does not wait for ever for a pod that is gone."""
+    return Client(f"http://{release.address}", timeout=15)
+
+
+def pods_of_now(release: Release) -> set[str]:
+    """Return all pods of the release, also those that are about to end."""
+    found = release.cluster.get(
+        "pods", "-n", release.namespace, "-l", f"app=docker-registry,release={release.name}"
+    )
+    return {pod["metadata"]["uid"] for pod in found["items"]}
+
+
+def wait_until_replaced(release: Release, old: set[str]) -> None:
+    until(
+        lambda: not old & pods_of_now(release) and len(release.pods()) == len(old),
+        what="none of the old pods",
+        timeout=180,
+        pause=0.5,
+    )
+
+
+def restart(release: Release) -> None:
+    release.cluster.kubectl(
+        "rollout", "restart", f"deployment/{release.fullname}", "-n", release.namespace
+    )
+
+
+def upgrade(release: Release) -> None:
+    release.install({**TWO, "podAnnotations.changed": "yes"})
+
+
+def assert_whole(release: Release, pushes: Pushes) -> None:
+    """Every acknowledged image pulls, and no refused one is there by half."""
+    client = release.client()
+    for tag, manifest in pushes.acknowledged.items():
+        pulled = client.pull("pushed", tag)
+        assert (pulled.digest, pulled.missing) == (manifest.digest, ()), tag
+    for tag, manifest, _ in pushes.failed:
+        answer = client.request("HEAD", f"/v2/pushed/manifests/{tag}")
+        assert answer.status in (200, 404)
+        if answer.status == 200:
+            assert client.pull("pushed", tag).missing == ()
+        client.push("pushed", manifest, tag)
+        assert client.pull("pushed", tag).missing == ()
+
+
+@pytest.mark.parametrize("replace", [restart, pytest.param(upgrade, marks=pytest.mark.full)])
+def test_no_push_fails_while_two_replicas_are_replaced(
+    release: Release, replace: Callable[[Release], None], measured: Callable[[str], None]
+) -> None:
+    """Seen to fail: `preStopDelay: 0`; the node's proxy still sends to a pod that has ended."""
+    release.install(TWO)
+    release.wait_until_it_answers()
+    old = pods_of_now(release)
+    crane = HostClients(release.scratch, release.address)
+
+    with Watch(release.port) as watch, pushing(lambda: client(release)) as pushes:
+        pushes.wait_for_more(20)
+        replace(release)
+        number = 0
+        while old & pods_of_now(release):
+            number += 1
+            crane.push(valid_image(number), f"crane:{number}")
+        wait_until_replaced(release, old)
+        pushes.wait_for_more(20)
+
+    measured(
+        f"two replicas replaced ({replace.__name__}): {pushes.count} pushes, "
+        f"{len(pushes.failed)} failed; {number} by crane; {watch}"
+    )
+    assert not pushes.failed, pushes.kinds()
+    assert watch.downtime == 0
+    assert_whole(release, pushes)
+    assert crane.pull_digest(f"crane:{number}") == valid_image(number).digest
+
+
+def test_one_replica_is_away_for_moments_and_refuses_cleanly(
+    release: Release, measured: Callable[[str], None]
+) -> None:
+    """A volume for one node: the old pod ends first. What was refused is refused as a whole, and
+    goes through when it is tried again.
+
+    Seen to fail: `maxSurge: 1` in `updateStrategy`; nothing is refused then on a single node.
+    """
+    release.install(ON_A_CLAIM)
+    release.wait_until_it_answers()
+    old = pods_of_now(release)
+
+    with Watch(release.port) as watch, pushing(lambda: client(release)) as pushes:
+        pushes.wait_for_more(10)
+        restart(release)
+        wait_until_replaced(release, old)
+        release.wait_until_it_answers()
+        pushes.wait_for_more(10)
+
+    measured(
+        f"one replica replaced: {pushes.count} pushes, {len(pushes.failed)} refused "
+        f"({'; '.join(pushes.kinds())}); {watch}"
+    )
+    assert pushes.failed, "nothing was refused: this shows nothing"
+    assert {error.status for *_, error in pushes.failed} <= {0, 503}, pushes.kinds()
+    assert 0 < watch.downtime < 30
+    assert_whole(release, pushes)

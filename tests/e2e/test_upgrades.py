@@ -5,7 +5,7 @@ The release was really installed, with a chart that is equal in identity to the 
 """
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import pytest
 
@@ -13,7 +13,7 @@ from support.cluster import Cluster, Release
 from support.peers import PEERS, RISADAMS, STABLE, TWUNI, Peer
 from support.upgrading import WAYS, Moving, Watch
 
-Start = Callable[[Peer, str], Moving]
+Start = Callable[..., Moving]
 Measured = Callable[[str], None]
 
 
@@ -22,14 +22,14 @@ def start(cluster: Cluster, port: int) -> Iterator[Start]:
     """Install a peer's chart in a namespace of its own."""
     started: list[Release] = []
 
-    def installed(peer: Peer, way: str) -> Moving:
+    def installed(peer: Peer, way: str, values: Mapping[str, str] | None = None) -> Moving:
         name = f"from-{peer.name}-{way}-{uuid.uuid4().hex[:5]}"
         release = Release(cluster, name, port)
         # stable's containers have no security context, which the restricted profile asks for.
         release.create_namespace(enforce="baseline" if peer is STABLE else "restricted")
         started.append(release)
         moving = Moving(release, peer, WAYS[way])
-        moving.install()
+        moving.install(values or {})
         return moving
 
     yield installed
@@ -62,9 +62,10 @@ def test_a_release_moves_over_and_back(
     before = moving.standing()
 
     with Watch(moving.release.port) as there:
-        moving.upgrade("--reset-then-reuse-values")
+        moving.upgrade()
 
     assert moving.standing() == before
+    assert moving.left_over() == []
     moving.assert_pulls(*images)
     images.append(moving.push("after"))
     assert "Deleted" in moving.release.collect()
@@ -79,7 +80,7 @@ def test_a_release_moves_over_and_back(
     images.append(moving.push("rolled-back"))
 
     with Watch(moving.release.port) as again:
-        moving.upgrade("--reset-then-reuse-values")
+        moving.upgrade()
     measured(f"{peer.title}, {way}: there {there}; back {back}; again {again}")
 
     assert moving.standing() == before

@@ -17,11 +17,17 @@ CHARTS = ROOT / "tests" / "e2e" / "peers"
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """One of them: its name in our documents, its version, and the file of its defaults."""
+    """One of them: its name in our documents, its version, the file of its defaults.
+
+    `registry` is the registry that its users run, as ci/services.py calls it, and `tag` its tag;
+    without one it is the registry of our chart.
+    """
 
     name: str
     title: str
     defaults: str
+    registry: str = ""
+    tag: str = "3.1.1"
 
     @property
     def chart(self) -> Path:
@@ -29,8 +35,8 @@ class Peer:
         return CHARTS / self.name
 
 
-STABLE = Peer("stable", "stable 1.9", "stable-1.9-values.yaml")
-TWUNI = Peer("twuni", "twuni 3.0.0", "twuni-3.0.0-values.yaml")
+STABLE = Peer("stable", "stable 1.9", "stable-1.9-values.yaml", "registry-2.8", "2.8.2")
+TWUNI = Peer("twuni", "twuni 3.0.0", "twuni-3.0.0-values.yaml", "registry-3.0", "3.0.0")
 RISADAMS = Peer("risadams", "risadams 4.0.2", "risadams-4.0.2-values.yaml")
 PEERS = (STABLE, TWUNI, RISADAMS)
 

@@ -4,18 +4,21 @@ import http.client
 import json
 import threading
 import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from helm_chart_test.reading import documents
 from support.chart import Helm
 from support.client import Manifest, digest_of
 from support.cluster import QUICK, Release
 from support.host_clients import HostClients
 from support.oci_layout import contents, valid_image
-from support.peers import Peer
+from support.peers import STABLE, Peer
+from support.services import service_image
 from support.waiting import until
 
 USER, PASSWORD = "pusher", "correct horse"
@@ -75,17 +78,22 @@ class Moving:
         """Return the name of the Service that the peer's chart makes."""
         return "registry" if self.peer.name == "risadams" else self.release.fullname
 
-    def install(self, **values: str) -> None:
-        """Install the peer's chart: a claim, a password, a NodePort; its own cache, in memory."""
+    def install(self, values: Mapping[str, str]) -> None:
+        """Install the peer's chart: a claim, a password, a NodePort; its own cache, in memory.
+
+        With the collection that it has, which stable has not.
+        """
+        if self.peer.registry:
+            service_image(self.peer.registry)
         given = {
-            # The only one that a cluster without a network has.
-            "image.tag": "3.1.1",
+            "image.tag": self.peer.tag,
             "persistence.enabled": "true",
             "persistence.size": "1Gi",
             "persistence.deleteEnabled": "true",
             "secrets.htpasswd": HTPASSWD,
             "service.type": "NodePort",
             "service.nodePort": str(self.release.port),
+            **({} if self.peer is STABLE else {"garbageCollect.enabled": "true"}),
             **values,
         }
         self._helm(
@@ -94,13 +102,15 @@ class Moving:
         )  # fmt: skip
         self.wait_until_it_answers()
 
-    def upgrade(self, *options: str, **values: str) -> None:
+    def upgrade(
+        self, values: Mapping[str, str] | None = None, *, reuse: str = "--reset-then-reuse-values"
+    ) -> None:
         """Do what the documentation says: our chart, their values, and a collection."""
-        given = {**COLLECTED, "garbageCollect.image.tag": self.release.cluster.image_tag, **values}
+        tag = {"garbageCollect.image.tag": self.release.cluster.image_tag}
         self._helm(
-            self.way.moved_with, "upgrade", self.release.name, str(self.release.chart),
-            *(options or ("--reset-then-reuse-values",)), *self.way.options,
-            "--wait", "--timeout", "4m", *_set(given),
+            self.way.moved_with, "upgrade", self.release.name, str(self.release.chart), reuse,
+            *self.way.options, "--wait", "--timeout", "4m",
+            *_set({**COLLECTED, **tag, **(values or {})}),
         )  # fmt: skip
         self.wait_until_it_answers()
 
@@ -137,6 +147,24 @@ class Moving:
             service_selector=service["spec"]["selector"],
         )
 
+    def left_over(self) -> list[str]:
+        """Return what the cluster has in our objects that we did not render.
+
+        Such as a container, a variable or a label of the peer's: Helm takes away what it gave, and
+        with server-side apply only if it knows that it gave it.
+        """
+        release = self.release
+        manifest = self._helm(self.way.moved_with, "get", "manifest", release.name)
+        found: list[str] = []
+        for thing in documents(manifest):
+            kind, name = thing["kind"], thing["metadata"]["name"]
+            live = release.cluster.get(kind, name, "-n", release.namespace)
+            found += [f"{kind}/{name}{path}" for path in _more(thing, live)]
+            # All three peers wait so long before a pod counts.
+            if live.get("spec", {}).get("minReadySeconds"):
+                found.append(f"{kind}/{name}.spec.minReadySeconds")
+        return found
+
     def push(self, name: str) -> Manifest:
         """Push an image with a real client to `app:<name>`."""
         manifest = valid_image(f"{self.release.namespace}/{name}", layers=3)
@@ -161,7 +189,7 @@ class Moving:
         )  # fmt: skip
 
 
-def _set(values: dict[str, str]) -> list[str]:
+def _set(values: Mapping[str, str]) -> list[str]:
     # In --set a comma separates values, and a backslash keeps it from doing so.
     return [
         part
@@ -231,11 +259,22 @@ class Watch:
         return f"{self.downtime:.2f} s silent" + (f" ({pieces})" if len(self.gaps) > 1 else "")
 
 
-def managers(thing: dict[str, Any]) -> dict[str, str]:
-    """Return who manages fields of an object, and by which operation."""
-    return {
-        entry["manager"]: entry["operation"] for entry in thing["metadata"].get("managedFields", [])
-    }
+# Where the cluster adds nothing by itself.
+_MAPS = (".labels", ".data", ".matchLabels", "spec.selector", ".template.metadata.annotations")
+
+
+def _more(rendered: Any, live: Any, path: str = "") -> Iterator[str]:
+    """Yield each entry of a list, of labels or of data that is live and was not rendered."""
+    if isinstance(rendered, dict) and isinstance(live, dict):
+        if path.endswith(_MAPS):
+            yield from (f"{path}.{key}" for key in sorted(live.keys() - rendered.keys()))
+        for key in sorted(rendered.keys() & live.keys()):
+            yield from _more(rendered[key], live[key], f"{path}.{key}")
+    elif isinstance(rendered, list) and isinstance(live, list):
+        if len(live) > len(rendered):
+            yield f"{path}: {len(live)} entries, rendered {len(rendered)}: {live}"
+        for number, (ours, theirs) in enumerate(zip(rendered, live, strict=False)):
+            yield from _more(ours, theirs, f"{path}[{number}]")
 
 
 def stored_values(moving: Moving) -> dict[str, Any]:

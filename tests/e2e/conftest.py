@@ -7,12 +7,14 @@ import re
 import struct
 import tarfile
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import pytest
 
 from support.client import Manifest, digest_of, image
 from support.cluster import Cluster, Release, cluster_from_environment
+from support.peers import STABLE, Peer
+from support.upgrading import WAYS, Moving
 
 # Published on 127.0.0.1 by ci/. E2E_FIRST_PORT: for who shares a cluster with other tests.
 FIRST_PORT = int(os.environ.get("E2E_FIRST_PORT") or 30500)
@@ -29,8 +31,13 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
             report.sections.append(("the release when the test failed", release.describe()))
 
 
+Start = Callable[..., Moving]
+"""Of a peer's chart, with a way and maybe values."""
+Measured = Callable[[str], None]
+
+
 @pytest.fixture
-def measured(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+def measured(record_property: Callable[[str, object], None]) -> Measured:
     """Note a sentence that is shown at the end of the run, also of one that succeeded."""
     return lambda sentence: record_property("measured", sentence)
 
@@ -80,6 +87,30 @@ def release(
     release.close()
     cluster.helm("uninstall", release.name, "-n", release.namespace, "--wait", check=False)
     cluster.kubectl("delete", "namespace", release.namespace, "--wait=false")
+
+
+@pytest.fixture
+def start(cluster: Cluster, port: int) -> Iterator[Start]:
+    """Install a peer's chart in a namespace of its own."""
+    started: list[Release] = []
+
+    def installed(
+        peer: Peer, way: str, values: Mapping[str, str] | None = None, *, reachable: bool = True
+    ) -> Moving:
+        name = f"from-{peer.name}-{way}-{uuid.uuid4().hex[:5]}"
+        release = Release(cluster, name, port)
+        # stable's containers have no security context, which the restricted profile asks for.
+        release.create_namespace(enforce="baseline" if peer is STABLE else "restricted")
+        started.append(release)
+        moving = Moving(release, peer, WAYS[way], reachable=reachable)
+        moving.install(values or {})
+        return moving
+
+    yield installed
+    for release in started:
+        release.close()
+        cluster.helm("uninstall", release.name, "-n", release.namespace, "--wait", check=False)
+        cluster.kubectl("delete", "namespace", release.namespace, "--wait=false")
 
 
 @pytest.fixture(scope="session")

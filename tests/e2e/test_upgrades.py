@@ -4,39 +4,11 @@ The release was really installed, with a chart that is equal in identity to the 
 (tests/e2e/peers), with a claim, a password, and the cache in memory that all three have by default.
 """
 
-import uuid
-from collections.abc import Callable, Iterator, Mapping
-
 import pytest
 
-from support.cluster import Cluster, Release
+from e2e.conftest import Measured, Start
 from support.peers import PEERS, RISADAMS, STABLE, TWUNI, Peer
-from support.upgrading import WAYS, Moving, Watch
-
-Start = Callable[..., Moving]
-Measured = Callable[[str], None]
-
-
-@pytest.fixture
-def start(cluster: Cluster, port: int) -> Iterator[Start]:
-    """Install a peer's chart in a namespace of its own."""
-    started: list[Release] = []
-
-    def installed(peer: Peer, way: str, values: Mapping[str, str] | None = None) -> Moving:
-        name = f"from-{peer.name}-{way}-{uuid.uuid4().hex[:5]}"
-        release = Release(cluster, name, port)
-        # stable's containers have no security context, which the restricted profile asks for.
-        release.create_namespace(enforce="baseline" if peer is STABLE else "restricted")
-        started.append(release)
-        moving = Moving(release, peer, WAYS[way])
-        moving.install(values or {})
-        return moving
-
-    yield installed
-    for release in started:
-        release.close()
-        cluster.helm("uninstall", release.name, "-n", release.namespace, "--wait", check=False)
-        cluster.kubectl("delete", "namespace", release.namespace, "--wait=false")
+from support.upgrading import WAYS, Watch
 
 
 def in_the_gate(peer: Peer, way: str) -> object:

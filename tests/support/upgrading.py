@@ -1,7 +1,6 @@
 """What happens to a release, and to its clients, while a peer's chart becomes ours and back."""
 
 import http.client
-import json
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -46,6 +45,10 @@ WAYS = {
 COLLECTED = {**QUICK, "image.tag": "3.1.1"}
 
 
+REUSED = "--reset-then-reuse-values"
+"""The option of the documented command."""
+
+
 @dataclass(frozen=True)
 class Standing:
     """What must not change while a release moves: who knows it, and where its images are."""
@@ -68,6 +71,8 @@ class Moving:
     release: Release
     peer: Peer
     way: Way
+    reachable: bool = True
+    """Whether its NodePort is one of those that reach this machine."""
 
     @cached_property
     def clients(self) -> HostClients:
@@ -103,16 +108,25 @@ class Moving:
         self.wait_until_it_answers()
 
     def upgrade(
-        self, values: Mapping[str, str] | None = None, *, reuse: str = "--reset-then-reuse-values"
+        self, values: Mapping[str, str] | None = None, *options: str, reuse: str = REUSED
     ) -> None:
         """Do what the documentation says: our chart, their values, and a collection."""
-        tag = {"garbageCollect.image.tag": self.release.cluster.image_tag}
-        self._helm(
-            self.way.moved_with, "upgrade", self.release.name, str(self.release.chart), reuse,
-            *self.way.options, "--wait", "--timeout", "4m",
-            *_set({**COLLECTED, **tag, **(values or {})}),
-        )  # fmt: skip
+        said = self.try_upgrade(values, *options, reuse=reuse)
+        assert not said, said
         self.wait_until_it_answers()
+
+    def try_upgrade(
+        self, values: Mapping[str, str] | None = None, *options: str, reuse: str = REUSED
+    ) -> str:
+        """Do the same; return what Helm said if it failed, else nothing."""
+        tag = {"garbageCollect.image.tag": self.release.cluster.image_tag}
+        done = self._run_helm(
+            self.way.moved_with, "upgrade", self.release.name, str(self.release.chart), reuse,
+            *options, *self.way.options, "--wait", "--timeout", "4m",
+            *_set({**COLLECTED, **tag, **(values or {})}),
+            check=False,
+        )  # fmt: skip
+        return str(done.stderr) if done.returncode else ""
 
     def rollback(self, revision: int = 1) -> None:
         self._helm(
@@ -122,12 +136,13 @@ class Moving:
         self.wait_until_it_answers()
 
     def _helm(self, version: Helm, *args: str) -> str:
-        release = self.release
-        done = release.cluster.helm(
-            *args, "--namespace", release.namespace, version=version, timeout=360
-        )
-        printed: str = done.stdout
+        printed: str = self._run_helm(version, *args).stdout
         return printed
+
+    def _run_helm(self, version: Helm, *args: str, check: bool = True) -> Any:
+        return self.release.cluster.helm(
+            *args, "--namespace", self.release.namespace, version=version, timeout=360, check=check
+        )
 
     def standing(self) -> Standing:
         """Return what clients and the volume depend on, as the cluster has it now."""
@@ -183,6 +198,8 @@ class Moving:
                 assert file.read_bytes() == content, f"{name}: {file.name} has other bytes"
 
     def wait_until_it_answers(self) -> None:
+        if not self.reachable:
+            return
         until(
             lambda: answers(self.release.port), what=f"an answer at {self.release.address}",
             timeout=60, pause=0.1,
@@ -275,14 +292,3 @@ def _more(rendered: Any, live: Any, path: str = "") -> Iterator[str]:
             yield f"{path}: {len(live)} entries, rendered {len(rendered)}: {live}"
         for number, (ours, theirs) in enumerate(zip(rendered, live, strict=False)):
             yield from _more(ours, theirs, f"{path}[{number}]")
-
-
-def stored_values(moving: Moving) -> dict[str, Any]:
-    """Return the values that Helm keeps for the next upgrade."""
-    release = moving.release
-    done = release.cluster.helm(
-        "get", "values", release.name, "-n", release.namespace, "-o", "json",
-        version=moving.way.moved_with,
-    )  # fmt: skip
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found

@@ -108,10 +108,38 @@ another way (docker-registry.credentials). `false` is an answer: a MinIO without
 {{- $env = append $env (dict "name" $name "value" (include "docker-registry.scalar" $value)) }}
 {{- end }}
 {{- end }}
+{{- if eq $driver "AZURE" }}
+{{- with include "docker-registry.azureIdentity" . }}
+{{- $env = append $env (dict "name" "REGISTRY_STORAGE_AZURE_CREDENTIALS_TYPE" "value" .) }}
+{{- end }}
+{{- end }}
 {{- if eq (include "docker-registry.gcsKeyfile" .) "true" }}
 {{- $env = append $env (dict "name" "REGISTRY_STORAGE_GCS_KEYFILE" "value" "/etc/docker-registry/gcs/keyfile.json") }}
 {{- end }}
 {{- toYaml $env }}
+{{- end }}
+
+{{- /*
+docker-registry.azureIdentity: how the registry logs in to Azure where neither the values nor the
+configuration say it: by the account's key if it has one, else as the pod is known to the cloud.
+Registry 3 does not start without being told; 2.8 knows nothing but the key, and does not look.
+*/}}
+{{- define "docker-registry.azureIdentity" -}}
+{{- $azure := .Values.secrets.azure | default dict }}
+{{- $options := include "docker-registry.driverOptions.given" . | fromYaml }}
+{{- $told := include "docker-registry.configured" (list . "storage" "azure" "credentials") }}
+{{- $key := or $azure.accountKey $options.accountkey $azure.secretRef (include "docker-registry.existingSecret" .) }}
+{{- range .Values.extraEnvVars }}
+{{- if hasPrefix "REGISTRY_STORAGE_AZURE_CREDENTIALS" .name }}
+{{- $told = "true" }}
+{{- else if eq .name "REGISTRY_STORAGE_AZURE_ACCOUNTKEY" }}
+{{- $key = "true" }}
+{{- end }}
+{{- end }}
+{{- if or $told ($options.credentials | default dict).type }}
+{{- else if $key }}shared_key
+{{- else if not .Values.envFrom }}default_credentials
+{{- end }}
 {{- end }}
 
 {{- /* docker-registry.gcsKeyfile: true where there is a key of Google's; without one the pod's own identity is used. */}}

@@ -153,7 +153,7 @@ class RegistryProcess:
         self.wait_until_it_answers()
 
     def wait_until_it_answers(self) -> None:
-        """Wait for an answer on `/v2/`."""
+        """Wait for an answer on `/v2/`, which may be that one must log in."""
         until(self._answers, what=f"{self.config_path} answers")
 
     def stop(self) -> None:
@@ -255,7 +255,7 @@ class RegistryProcess:
             raise AssertionError(f"the registry ended with {process.returncode}:\n{self.log()}")
         client = Client(self.url, timeout=5)
         try:
-            return client.request("GET", "/v2/").status == 200
+            return client.request("GET", "/v2/").status in (200, 401)
         except Refused:
             return False
         finally:

@@ -37,6 +37,14 @@ app.kubernetes.io/component: {{ index . 1 | quote }}
 app.kubernetes.io/managed-by: {{ $root.Release.Service | quote }}
 {{- end }}
 
+{{- /*
+docker-registry.finder (list ROOT COMPONENT): what finds the pods or objects of one component, and
+nothing of another release.
+*/}}
+{{- define "docker-registry.finder" -}}
+{{- toYaml (omit (include "docker-registry.componentLabels" . | fromYaml) "app.kubernetes.io/managed-by") }}
+{{- end }}
+
 {{- /* docker-registry.newLabels (list ROOT COMPONENT): of objects that are new in this chart. */}}
 {{- define "docker-registry.newLabels" -}}
 {{- include "docker-registry.newLabelsAnd" (list (index . 0) (index . 1) dict) }}

@@ -19,9 +19,10 @@ All helpers take the root context.
 {{- end }}
 
 {{- /*
-docker-registry.service.name: `service.name` never renames, because it is the default `registry` at
-two charts and was ignored at one. Who comes from the one where it counted has a Service of that
-name, and keeps its address.
+docker-registry.service.name (root context): `service.name` never renames, because it is the default
+`registry` at two charts and was ignored at one. Who comes from the one where it counted has a Service
+of that name, and keeps its address. Where the chart makes none (`service.create: false`), it is the
+name of the one that others made, as there.
 */}}
 {{- define "docker-registry.service.name" -}}
 {{- $name := include "docker-registry.fullname" . }}
@@ -29,15 +30,56 @@ name, and keeps its address.
 {{- $name = . }}
 {{- else }}
 {{- with .Values.service.name }}
-{{- $found := lookup "v1" "Service" (include "docker-registry.namespace" $) . }}
-{{- $owner := dig "metadata" "annotations" "meta.helm.sh/release-name" "" $found }}
-{{- $home := dig "metadata" "annotations" "meta.helm.sh/release-namespace" "" $found }}
-{{- if and (eq $owner $.Release.Name) (eq $home $.Release.Namespace) }}
+{{- if not $.Values.service.create }}
+{{- $name = . }}
+{{- else if eq (include "docker-registry.service.isOurs" (list $ (lookup "v1" "Service" (include "docker-registry.namespace" $) .))) "true" }}
 {{- $name = . }}
 {{- end }}
 {{- end }}
 {{- end }}
 {{- $name }}
+{{- end }}
+
+{{- /*
+docker-registry.service.isOurs (list ROOT SERVICE): whether a Service that the cluster has is the one
+of this release for clients. In a parent chart the whole release has one name, hence the selector: a
+Service called `registry` there may be somebody else's.
+*/}}
+{{- define "docker-registry.service.isOurs" -}}
+{{- $root := index . 0 }}
+{{- $found := index . 1 | default dict }}
+{{- $owner := dig "metadata" "annotations" "meta.helm.sh/release-name" "" $found }}
+{{- $home := dig "metadata" "annotations" "meta.helm.sh/release-namespace" "" $found }}
+{{- $selector := include "docker-registry.selector" $root | fromYaml }}
+{{- $selects := dig "spec" "selector" $selector $found }}
+{{- and (eq $owner $root.Release.Name) (eq $home $root.Release.Namespace) (eq (toJson $selects) (toJson $selector)) }}
+{{- end }}
+
+{{- /*
+docker-registry.service.portHolder (root context): the Service of this release that holds
+`service.nodePort` under another name. Helm makes the new Service before it removes the old one, and
+the cluster would refuse it.
+*/}}
+{{- define "docker-registry.service.portHolder" -}}
+{{- $wanted := include "docker-registry.text" .Values.service.nodePort }}
+{{- if and $wanted .Values.service.create .Release.IsUpgrade (has .Values.service.type (list "NodePort" "LoadBalancer")) }}
+{{- $name := include "docker-registry.service.name" . }}
+{{- /* By name, not by a list of all, which fewer people may read. */}}
+{{- range list (include "docker-registry.fullname" .) .Values.service.name | uniq | compact }}
+{{- $found := ternary dict (lookup "v1" "Service" (include "docker-registry.namespace" $) .) (eq . $name) }}
+{{- if eq (include "docker-registry.service.isOurs" (list $ $found)) "true" }}
+{{- $holder := . }}
+{{- range dig "spec" "ports" list $found }}
+{{- if eq (include "docker-registry.text" .nodePort) $wanted }}{{ $holder }}{{ end }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- /* A Service's name: at most 63 characters, 8 of them the suffix. */}}
+{{- define "docker-registry.metrics.service.name" -}}
+{{- include "docker-registry.fullname" . | trunc 55 | trimSuffix "-" }}-metrics
 {{- end }}
 
 {{- define "docker-registry.serviceAccount.name" -}}

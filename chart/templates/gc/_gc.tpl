@@ -10,10 +10,53 @@ The collector's container and what it has besides what the registry's container 
 5002
 {{- end }}
 
-{{- define "docker-registry.gc.volumes" -}}
+{{- /*
+docker-registry.gc.tokenVolume (root context): what the hook shows and the collector wants to see: the
+Secret of this release, or the user's own.
+*/}}
+{{- define "docker-registry.gc.tokenVolume" -}}
 - name: gc-token
   secret:
-    secretName: {{ include "docker-registry.gc.name" . | quote }}
+    {{- with .Values.garbageCollect.tokenRef }}
+    {{- if .name }}
+    secretName: {{ include "docker-registry.renderedText" (list $ .name) | quote }}
+    items:
+      - key: {{ .key | quote }}
+        path: token
+    {{- else }}
+    secretName: {{ include "docker-registry.gc.name" $ | quote }}
+    {{- end }}
+    {{- end }}
+{{- end }}
+
+{{- /*
+docker-registry.gc.hookEnv (root context): of the CronJob's container. One of the user's of the same
+name counts instead: given twice, server-side apply refuses it.
+*/}}
+{{- define "docker-registry.gc.hookEnv" -}}
+{{- $gc := .Values.garbageCollect }}
+{{- $own := list
+  (dict "name" "GC_NAMESPACE" "value" (include "docker-registry.namespace" .))
+  (dict "name" "GC_PORT" "value" (include "docker-registry.gc.port" .))
+  (dict "name" "GC_SELECTOR" "value" (printf "app=%s,release=%s" (include "docker-registry.name" .) .Release.Name))
+  (dict "name" "GC_TIMEOUT" "value" (include "docker-registry.text" $gc.hook.timeout))
+  (dict "name" "GC_TOKEN_FILE" "value" (printf "%s/token" (include "docker-registry.gc.tokenFolder" .))) }}
+{{- $extra := include "docker-registry.rendered" (list . $gc.extraEnvVars) | fromYamlArray }}
+{{- $taken := list }}
+{{- range $extra }}
+{{- $taken = append $taken .name }}
+{{- end }}
+{{- $env := list }}
+{{- range $own }}
+{{- if not (has .name $taken) }}
+{{- $env = append $env . }}
+{{- end }}
+{{- end }}
+{{- toYaml (concat $env $extra) }}
+{{- end }}
+
+{{- define "docker-registry.gc.volumes" -}}
+{{- include "docker-registry.gc.tokenVolume" . }}
 {{- if not (include "docker-registry.mountsTmp" .) }}
 - name: gc-tmp
   emptyDir: {}
@@ -69,6 +112,10 @@ could not mount the volume: what Helm can look up would otherwise change the pod
     - preflight
     - {{ include "docker-registry.configFile" . | quote }}
     - --write-test
+  {{- with include "docker-registry.envFrom" . | fromYamlArray }}
+  envFrom:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
   env:
     {{- include "docker-registry.env" (list . (printf "%s-secret" (include "docker-registry.fullname" .))) | nindent 4 }}
   {{- with .Values.garbageCollect.sidecar.resources }}
@@ -101,6 +148,10 @@ registry out of the Service.
     - containerPort: {{ include "docker-registry.gc.port" . }}
       name: gc
       protocol: TCP
+  {{- with include "docker-registry.envFrom" . | fromYamlArray }}
+  envFrom:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
   env:
     {{- include "docker-registry.env" (list . (printf "%s-secret" (include "docker-registry.fullname" .))) | nindent 4 }}
     {{- include "docker-registry.gc.optionsEnv" . | nindent 4 }}
@@ -160,21 +211,21 @@ registry out of the Service.
 
 {{- /*
 docker-registry.gc.peersHost (root context): a name for all of the release's pods, where they may
-share a volume; in an emptyDir each has a store of its own.
+share a volume; in an emptyDir, or on a claim of its own, each has a store of its own.
 */}}
 {{- define "docker-registry.gc.peersHost" -}}
-{{- if and (eq (include "docker-registry.gc.inPod" .) "true") (ne (include "docker-registry.volumeKind" .) "emptyDir") }}
+{{- if and (eq (include "docker-registry.gc.inPod" .) "true") (not (has (include "docker-registry.volumeKind" .) (list "emptyDir" "claimTemplate"))) }}
 {{- printf "%s.%s.svc" (include "docker-registry.gc.peers.name" .) (include "docker-registry.namespace" .) }}
 {{- end }}
 {{- end }}
 
 {{- /*
-docker-registry.gc.stopTimeout (root context): what is left of the pod's last seconds after the drain,
-less ten before it is killed.
+docker-registry.gc.stopTimeout (root context): what is left of the pod's last seconds after the registry
+has waited and drained, less ten before it is killed.
 */}}
 {{- define "docker-registry.gc.stopTimeout" -}}
 {{- $period := include "docker-registry.terminationGracePeriod" . | int }}
-{{- max 1 (sub (sub $period (include "docker-registry.drainSeconds" . | int)) 10) }}s
+{{- max 1 (sub (sub $period (include "docker-registry.stopSeconds" . | int)) 10) }}s
 {{- end }}
 
 {{- /*

@@ -1,11 +1,14 @@
 {{- /*
-docker-registry.preflight.annotations (list ROOT WEIGHT): of a hook before install and upgrade. What
-failed stays, to be read, until the next try or for a day.
+docker-registry.preflight.annotations (list ROOT WEIGHT ANNOTATIONS): the block `annotations:` of a hook
+before install and upgrade. What failed stays, to be read, until the next try or for a day.
 */}}
 {{- define "docker-registry.preflight.annotations" -}}
-helm.sh/hook: pre-install,pre-upgrade
-helm.sh/hook-weight: {{ index . 1 | quote }}
-helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+{{- $hook := dict
+  "helm.sh/hook" "pre-install,pre-upgrade"
+  "helm.sh/hook-weight" (index . 1)
+  "helm.sh/hook-delete-policy" "before-hook-creation,hook-succeeded" }}
+{{- $all := include "docker-registry.texts" (list (index . 2) $hook) | fromYaml }}
+{{- include "docker-registry.annotations" (list (index . 0) $all) }}
 {{- end }}
 
 {{- /* docker-registry.preflight.exists (root context): true where some object of the release uses the collector's image. */}}
@@ -25,7 +28,7 @@ yet, a claim for one pod, or no pod that it could join.
 {{- $claim := lookup "v1" "PersistentVolumeClaim" $namespace (include "docker-registry.claim.name" .) }}
 {{- $modes := dig "spec" "accessModes" list $claim }}
 {{- if and $claim (not (has "ReadWriteOncePod" $modes)) }}
-{{- $workload := lookup "apps/v1" "Deployment" $namespace (include "docker-registry.fullname" .) }}
+{{- $workload := lookup "apps/v1" (include "docker-registry.workload.kind" .) $namespace (include "docker-registry.fullname" .) }}
 {{- if has "ReadWriteMany" $modes }}shared
 {{- else if dig "status" "readyReplicas" 0 $workload }}beside
 {{- end }}

@@ -6,7 +6,7 @@ break an upgrade. Maps whose keys are the user's are not looked into, nor what a
 */}}
 {{- define "docker-registry.unknownKeys" -}}
 {{- $known := .Files.Get "defaults.yaml" | fromYaml }}
-{{- $given := omit .Values "global" "exports" }}
+{{- $given := omit .Values "global" "exports" "defaultsUsed" }}
 {{- include "docker-registry.unknownKeys.in" (list $given $known "") | fromJsonArray | sortAlpha | toJson }}
 {{- end }}
 

@@ -52,7 +52,7 @@ def _make(name: str, wanted: ServiceImage) -> None:
             lines.append("ADD base.tar /")
         if wanted.program:
             shutil.copy(programs.program(wanted.program), context / "program")
-            lines.append(f"COPY program {wanted.path}")
+            lines += [f"COPY program {wanted.path}", f"ENTRYPOINT {json.dumps([wanted.path])}"]
         for new, old in wanted.links:
             lines.append(f"RUN {json.dumps(['/bin/busybox', 'ln', '-s', old, new])}")
         (context / "Dockerfile").write_text("\n".join([*lines, ""]))

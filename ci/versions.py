@@ -3,12 +3,14 @@
 Change a version here and nowhere else; the cache is keyed by it.
 """
 
+import os
 from dataclasses import dataclass
 
 KUBERNETES = "v1.34.4"  # the newest that starts without extra flags on a cgroup v1 host
 STAGING = "v0.34.4"  # the version of k8s.io/api and its sisters that belongs to it
 REGISTRY = "3.1.1"
-STOCK_NODE_IMAGE = f"kindest/node:{KUBERNETES}"
+# NODE_IMAGE: another Kubernetes than ours, where images can be pulled.
+STOCK_NODE_IMAGE = os.environ.get("NODE_IMAGE") or f"kindest/node:{KUBERNETES}"
 REGISTRY_IMAGE = f"registry:{REGISTRY}"
 METRICS_SERVER = "v0.9.0"
 SEAWEEDFS = "4.48"  # an object store

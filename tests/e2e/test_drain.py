@@ -33,6 +33,8 @@ RATHER_THERE = {
         }
     },
 }
+# For object storage there is none in this version.
+NO_COLLECTOR = {"garbageCollect.enabled": "false"}
 KEYS = {"accessKey": "reader", "secretKey": "not so secret"}
 TWO_ON_OBJECTS = {
     **RATHER_THERE,
@@ -46,7 +48,6 @@ TWO_ON_OBJECTS = {
         "forcepathstyle": True,
     },
     "secrets": {"s3": KEYS},
-    "garbageCollect": {"enabled": False},  # for object storage there is none in this version
 }
 
 
@@ -63,9 +64,12 @@ def node(cluster: Cluster) -> Iterator[str]:
 def objects(release: Release) -> None:
     """Run an object store in the release's namespace, on the node that is not drained."""
     start_service(
-        release, "seaweedfs", 8333, "env", f"AWS_ACCESS_KEY_ID={KEYS['accessKey']}",
-        f"AWS_SECRET_ACCESS_KEY={KEYS['secretKey']}",
-        "weed", "mini", "-dir=/data", "-bucket=images", "-admin.ui=false",
+        release, "seaweedfs", 8333, "weed", "mini", "-dir=/data", "-bucket=images",
+        "-admin.ui=false",
+        env={
+            "AWS_ACCESS_KEY_ID": KEYS["accessKey"],
+            "AWS_SECRET_ACCESS_KEY": KEYS["secretKey"],
+        },
     )  # fmt: skip
 
 
@@ -90,7 +94,11 @@ class TestTwoReplicas:
         self, release: Release, node: str, runnable: Manifest, measured: Any
     ) -> None:
         """Seen to fail: `podDisruptionBudget: {}`; the first drain empties the node at once."""
-        install_with(release, {**TWO_ON_OBJECTS, "podDisruptionBudget": {"minAvailable": 2}})
+        install_with(
+            release,
+            {**TWO_ON_OBJECTS, "podDisruptionBudget": {"minAvailable": 2}},
+            given=NO_COLLECTOR,
+        )
         release.wait_until_it_answers()
         assert where(release) == [node, node]
         before = {pod["metadata"]["uid"] for pod in release.pods()}
@@ -101,7 +109,11 @@ class TestTwoReplicas:
         assert "violate the pod's disruption budget" in refused, refused
         assert before == {pod["metadata"]["uid"] for pod in release.pods()}
 
-        install_with(release, {**TWO_ON_OBJECTS, "podDisruptionBudget": {"minAvailable": 1}})
+        install_with(
+            release,
+            {**TWO_ON_OBJECTS, "podDisruptionBudget": {"minAvailable": 1}},
+            given=NO_COLLECTOR,
+        )
         with pushing(lambda: Client(f"http://{release.address}", timeout=15), slow=0) as pushes:
             pushes.wait_for_more(10)
             done = drain(release, node, "120s")

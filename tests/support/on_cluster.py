@@ -10,12 +10,19 @@ from support.waiting import until
 
 
 def install_with(
-    release: Release, values: Mapping[str, Any], *args: str, timeout: str = "3m"
+    release: Release,
+    values: Mapping[str, Any],
+    *args: str,
+    given: Mapping[str, str] | None = None,
+    timeout: str = "3m",
 ) -> None:
-    """Install or upgrade with values that `--set` would have to escape."""
+    """Install or upgrade with values that `--set` would have to escape.
+
+    `given` goes by `--set`, which counts more than they do, and says what else than QUICK.
+    """
     path = release.scratch / "values.json"
     path.write_text(json.dumps(values))
-    release.install({}, "--values", str(path), *args, timeout=timeout)
+    release.install(given, "--values", str(path), *args, timeout=timeout)
 
 
 def challenge(release: Release) -> str:
@@ -54,4 +61,14 @@ def events(release: Release, about: str) -> str:
     return release.cluster.kubectl(
         "get", "events", "-n", release.namespace, "--field-selector",
         f"involvedObject.name={about}", "-o", "jsonpath={range .items[*]}{.message}{'\\n'}{end}",
+    )  # fmt: skip
+
+
+def install_values(release: Release, values: Mapping[str, Any], *args: str) -> None:
+    """Install or upgrade with these values and none of the tests' own."""
+    path = release.scratch / "values.json"
+    path.write_text(json.dumps(values))
+    release.cluster.helm(
+        "upgrade", "--install", release.name, str(release.chart), "-n", release.namespace,
+        "--wait", "--timeout", "3m", "--values", str(path), *args,
     )  # fmt: skip

@@ -1,6 +1,7 @@
 """Services beside the registry on the cluster: Redis, an object store, metrics of pods."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,9 @@ def service_image(name: str) -> str:
     return done.stdout.split()[-1]
 
 
-def start_service(release: Release, name: str, port: int, *command: str) -> None:
+def start_service(
+    release: Release, name: str, port: int, *command: str, env: Mapping[str, str] | None = None
+) -> None:
     """Run a service of `ci/services.py` as a pod in the release's namespace, behind a Service.
 
     What it keeps is gone with it.
@@ -35,6 +38,7 @@ def start_service(release: Release, name: str, port: int, *command: str) -> None
         "name": "main",
         "image": service_image(name),
         "command": list(command),
+        "env": [{"name": key, "value": value} for key, value in (env or {}).items()],
         "workingDir": "/data",
         "ports": [{"containerPort": port}],
         "readinessProbe": {"tcpSocket": {"port": port}, "periodSeconds": 1},
@@ -114,8 +118,13 @@ def _for_kind(container: dict[str, Any], image: str) -> None:
         *(each for each in container["args"] if not each.startswith("--metric-resolution")),
         "--kubelet-insecure-tls",
         "--metric-resolution=10s",
+        "--kubelet-request-timeout=5s",
     ]
 
 
 def _has_metrics(cluster: Cluster) -> bool:
-    return "Error" not in cluster.kubectl("top", "nodes", "--no-headers", check=False)
+    told = cluster.kubectl("get", "--raw", "/apis/metrics.k8s.io/v1beta1/nodes", check=False)
+    try:
+        return bool(json.loads(told)["items"])
+    except (ValueError, LookupError):
+        return False  # not there, or nothing scraped yet

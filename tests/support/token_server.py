@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
@@ -42,7 +43,8 @@ class TokenServer:
 
     @property
     def realm(self) -> str:
-        return f"http://127.0.0.1:{self.port}/token"
+        # Not by its address: crane takes a private one for an attack.
+        return f"http://localhost:{self.port}/token"
 
     @property
     def keys(self) -> str:
@@ -56,7 +58,7 @@ class TokenServer:
         """Return the certificate, as PEM."""
         return self.certificate.public_bytes(serialization.Encoding.PEM).decode()
 
-    @property
+    @cached_property
     def certificate(self) -> x509.Certificate:
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, ISSUER)])
         now = datetime.now(UTC)

@@ -49,4 +49,5 @@ def _now(path: Path) -> str:
     return path.read_text("utf-8") if path.exists() else ""
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())

@@ -40,8 +40,12 @@ def schema(book: Sequence[Chapter]) -> dict[str, Any]:
     }
 
 
-def of_value(value: Value) -> dict[str, Any]:
-    """Return the part of the schema about one value and all below it."""
+def of_value(value: Value, *, closed: bool = False) -> dict[str, Any]:
+    """Return the part of the schema about one value and all below it.
+
+    `closed`: a section above it is, and so is this one, unless its keys are its user's.
+    """
+    closed = not is_free(value) and value.hints.get("additionalProperties", not closed) is False
     made: dict[str, Any] = {}
     if sentence := first_paragraph(value):
         made["description"] = sentence
@@ -54,7 +58,9 @@ def of_value(value: Value) -> dict[str, Any]:
     if is_text_map(value):
         made["additionalProperties"] = dict(_SCALAR)
     if value.children:
-        made["properties"] = {child.key: of_value(child) for child in value.children}
+        made["properties"] = {child.key: of_value(child, closed=closed) for child in value.children}
+    if closed:
+        made["additionalProperties"] = False
     _apply(made, value)
     return made
 
@@ -102,8 +108,6 @@ def _kinds(value: Value) -> list[str]:
 def _apply(made: dict[str, Any], value: Value) -> None:
     """Add what the hints say."""
     hints = value.hints
-    if hints.get("additionalProperties") is False:
-        made["additionalProperties"] = False
     if "enum" in hints:
         made["enum"] = [*hints["enum"], *([] if "" in hints["enum"] else [""]), None]
     for key in ("minimum", "maximum", "pattern"):

@@ -20,10 +20,10 @@ VENV = $(shell ci/venv.sh)
 SIGNING = "KEY=$(KEY)" "KEYRING=$(KEYRING)" "PASSPHRASE_FILE=$(PASSPHRASE_FILE)" "KEY_URL=$(KEY_URL)"
 PYTHON_FILES := scripts tests ci bench
 
-.PHONY: help demo test test-full lint format bench stress mutants cluster images push package push-chart manual down clean venv-path lock
+.PHONY: help demo test test-full e2e lint format bench stress mutants cluster images push package push-chart manual down clean venv-path lock
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: ## see it work: a real cluster, a registry, pushes, a deletion, a collection
 	@ci/demo.sh
@@ -33,6 +33,10 @@ test: ## the gate: unit, chart, a real registry process, a real cluster
 
 test-full: ## every scenario and count (long)
 	@ci/test.sh --full
+
+e2e: ## the tests on a real cluster alone
+	@python3 ci/cluster.py up >/dev/null && python3 ci/cluster.py images >/dev/null
+	@venv="$(VENV)"; "$$venv/bin/pytest" -q -n 3 --dist loadgroup -m "not full" tests/e2e
 
 lint: ## ruff, mypy strict, import-linter, shellcheck, yamllint on the rendered chart
 	@ci/lint.sh

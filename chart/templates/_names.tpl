@@ -88,7 +88,7 @@ the cluster would refuse it.
 {{- end }}
 
 {{- define "docker-registry.claim.name" -}}
-{{- .Values.persistence.existingClaim | default (include "docker-registry.fullname" .) }}
+{{- include "docker-registry.renderedText" (list . .Values.persistence.existingClaim) | default (include "docker-registry.fullname" .) }}
 {{- end }}
 
 {{- /* A volume's name is a label: at most 63 characters, 7 of them the suffix. */}}

@@ -269,7 +269,7 @@ CASES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
                 "hosts": [{"host": "a.example.com", "paths": [{"path": "registry/"}]}],
             }
         },
-        ('ingress.hosts[0].paths[0] is "registry/"', "slash"),
+        ('ingress.hosts[0].paths is "registry/"', "slash"),
     ),
     "a host without a name": (
         {"ingress": {"enabled": True, "hosts": [{"paths": ["/"]}]}},
@@ -318,6 +318,9 @@ SAID_ELSEWHERE: dict[str, dict[str, Any]] = {
     },
     "a path that is rewritten": {"ingress": {"enabled": True, "path": "/registry(/|$)(.*)"}},
     "a path that clients use": {"ingress": {"enabled": True, "path": "/v2/"}},
+    "a path beside one that clients use": {
+        "ingress": {"enabled": True, "hosts": [{"host": "a", "paths": ["/", "/health"]}]}
+    },
     "a path of a proxy that is off": {"ingress": {"path": "/registry"}},
     "a Secret for both halves": {"tls": {"crt": "PEM"}, "tlsSecretName": "mine"},
     "a Service made elsewhere": {"service": {"create": False, "type": "ExternalName"}},

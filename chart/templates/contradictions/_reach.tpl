@@ -38,27 +38,39 @@
 {{- end }}
 
 {{- /*
-docker-registry.contradictions.ingress (the values of ingress). A path with a pattern in it may be
-rewritten to one that clients use, and /v2/ is what they use; any other leads them nowhere.
+docker-registry.contradictions.ingress (the values of ingress). Clients ask for /v2/ of a host. A path with a
+pattern in it may be rewritten to that; any other alone leads them nowhere.
 */}}
 {{- define "docker-registry.contradictions.ingress" -}}
-{{- $paths := dict "ingress.path" .path }}
+{{- include "docker-registry.contradictions.paths" (list "ingress.path" (list .path)) }}
 {{- range $at, $host := .hosts }}
 {{- if kindIs "map" $host }}
 {{- if not $host.host }}
 - ingress.hosts[{{ $at }}] has no host. Write it as a text, or as a map with host and paths.
 {{- end }}
-{{- range $number, $path := $host.paths }}
-{{- $_ := set $paths (printf "ingress.hosts[%d].paths[%d]" $at $number) (ternary $path (get (kindIs "map" $path | ternary $path dict) "path") (kindIs "string" $path)) }}
+{{- $paths := list }}
+{{- range $host.paths }}
+{{- $paths = append $paths (kindIs "map" . | ternary (get (kindIs "map" . | ternary . dict) "path") .) }}
+{{- end }}
+{{- include "docker-registry.contradictions.paths" (list (printf "ingress.hosts[%d].paths" $at) $paths) }}
 {{- end }}
 {{- end }}
 {{- end }}
-{{- range $name, $path := $paths }}
-{{- $text := include "docker-registry.text" $path }}
+
+{{- /* docker-registry.contradictions.paths (list NAME PATHS): of one host. */}}
+{{- define "docker-registry.contradictions.paths" -}}
+{{- $name := index . 0 }}
+{{- $useful := empty (index . 1) }}
+{{- $texts := list }}
+{{- range index . 1 }}
+{{- $text := include "docker-registry.text" . }}
+{{- $texts = append $texts $text }}
+{{- $useful = or $useful (not (regexMatch "^/[A-Za-z0-9._~/-]+$" $text)) (hasPrefix "/v2" $text) }}
 {{- if and $text (not (hasPrefix "/" $text)) }}
 - {{ $name }} is {{ quote $text }}, which does not begin with a slash. Set it to /.
-{{- else if and (regexMatch "^/[A-Za-z0-9._~/-]+$" $text) (not (hasPrefix "/v2" $text)) }}
-- {{ $name }} is {{ $text }}, but clients ask for /v2/ of a host and cannot use a sub-path. Set it to /, and give the registry a host name of its own.
 {{- end }}
+{{- end }}
+{{- if not $useful }}
+- {{ $name }} is {{ join " and " $texts }}, but clients ask for /v2/ of a host and cannot use a sub-path. Set it to /, and give the registry a host name of its own.
 {{- end }}
 {{- end }}

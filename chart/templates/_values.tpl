@@ -6,9 +6,13 @@ knows nothing of what is new here, and a `null` removes a default. So no templat
 values.yaml alone: each begins with this line. It changes .Values in place and writes nothing.
 */}}
 {{- define "docker-registry.useDefaults" -}}
+{{- /* Once a render: all templates of a chart see the same .Values. Without the mark it only takes longer. */}}
+{{- if not (hasKey .Values "defaultsUsed") }}
 {{- $defaults := .Files.Get "defaults.yaml" | fromYaml }}
 {{- include "docker-registry.fill" (list .Values $defaults) -}}
 {{- include "docker-registry.asMeant" (list .Values $defaults) -}}
+{{- $_ := set .Values "defaultsUsed" true -}}
+{{- end -}}
 {{- end }}
 
 {{- /*

@@ -26,6 +26,9 @@ check mypy "$venv/bin/mypy" scripts tests ci bench
 check imports env PYTHONPATH=scripts "$venv/bin/lint-imports"
 check shellcheck "$venv/bin/shellcheck" -x "${shell_scripts[@]}"
 check yamllint "$venv/bin/yamllint" --strict .
+check manual env PYTHONPATH=ci "$venv/bin/python" -m manual --check
+check helm-lint ci/helm_lint.sh
+check workflows ci/workflows.sh
 check rendered "$venv/bin/pytest" -q tests/chart/test_objects.py -k rendered_text
 
 [ "${#failed[@]}" -eq 0 ] || { printf 'lint: failed: %s\n' "${failed[*]}"; exit 1; }

@@ -15,7 +15,8 @@ from shutil import which
 from typing import Any, TypeVar
 
 from helm_chart_test.objects import Object
-from helm_chart_test.rendering import HelmError, Values, merged, notes, render, rendered_text
+from helm_chart_test.reading import documents
+from helm_chart_test.rendering import HelmError, Values, merged, notes, rendered_text
 
 Result = TypeVar("Result")
 
@@ -71,15 +72,25 @@ class Renderer:
 
     def __call__(self, values: Values, **options: Any) -> list[Object]:
         """Return the rendered objects; see `rendering.render` for the options."""
-        return self._once(render, values, options)
+        # From the text, which may be known already: a render costs more than reading it.
+        return self._once(self._objects, values, options)
+
+    def _objects(self, values: Values, **options: Any) -> list[Object]:
+        return documents(self.text(values, **options))
 
     def text(self, values: Values, **options: Any) -> str:
         """Return the rendered text, for what YAML does not keep."""
-        return self._once(rendered_text, values, options)
+        return self._once(self._text, values, options)
+
+    def _text(self, values: Values, **options: Any) -> str:
+        return rendered_text(values, chart=self.chart, helm=self.helm, **options)
 
     def notes(self, values: Values, **options: Any) -> str:
         """Return what Helm tells its user after an install."""
-        return self._once(notes, values, options)
+        return self._once(self._notes, values, options)
+
+    def _notes(self, values: Values, **options: Any) -> str:
+        return notes(values, chart=self.chart, helm=self.helm, **options)
 
     def error(self, values: Values, **options: Any) -> str:
         """Return what Helm says when it refuses these values; fails when it takes them."""
@@ -96,6 +107,6 @@ class Renderer:
         key = json.dumps(asked, sort_keys=True, default=str)
         # A cluster may have changed since it was asked.
         if key not in self._known or options.get("kubeconfig"):
-            self._known[key] = function(values, chart=self.chart, helm=self.helm, **options)
+            self._known[key] = function(values, **options)
         result: Result = self._known[key]
         return result

@@ -49,7 +49,8 @@ def _of_object(thing: Object) -> Iterator[str]:
             yield from _of_service(thing["spec"])
         return
     yield from (f"the pod's {told}" for told in _of_metadata(pod.get("metadata", {})))
-    yield from _of_pod(pod["spec"])
+    claimed = [claim["metadata"]["name"] for claim in thing["spec"].get("volumeClaimTemplates", [])]
+    yield from _of_pod(pod["spec"], claimed)
     selector = thing["spec"].get("selector", {}).get("matchLabels", {})
     labels = pod.get("metadata", {}).get("labels", {})
     if not selector.items() <= labels.items():
@@ -80,9 +81,11 @@ def _of_service(spec: Object) -> Iterator[str]:
     yield from _twice("port", [(port["port"], port.get("protocol", "TCP")) for port in ports])
 
 
-def _of_pod(spec: Object) -> Iterator[str]:
-    volumes = [volume["name"] for volume in spec.get("volumes") or []]
-    yield from _twice("volume", volumes)
+def _of_pod(spec: Object, claimed: Sequence[str]) -> Iterator[str]:
+    # A volume of a StatefulSet's claim templates replaces one of the same name.
+    own = [volume["name"] for volume in spec.get("volumes") or []]
+    volumes = [*claimed, *(name for name in own if name not in claimed)]
+    yield from _twice("volume", own)
     for volume in spec.get("volumes") or []:
         if len(volume) > 2:
             yield f"volume {volume['name']} is several things: {sorted(set(volume) - {'name'})}"

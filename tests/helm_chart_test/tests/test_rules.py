@@ -52,6 +52,14 @@ def test_good_objects_break_no_rule() -> None:
     assert rule_problems([WORKLOAD, SERVICE]) == []
 
 
+def test_a_claim_template_is_a_volume() -> None:
+    """Seen to fail: only the pod's own volumes looked at."""
+    alone = changed(WORKLOAD, ("spec", "template", "spec", "volumes"), [])
+    assert rule_problems([alone])
+    claimed = changed(alone, ("spec", "volumeClaimTemplates"), [{"metadata": {"name": "data"}}])
+    assert rule_problems([claimed]) == []
+
+
 CASES: dict[str, tuple[dict[str, Any], tuple[Any, ...], object]] = {
     "is no name that an object can have": (WORKLOAD, ("metadata", "name"), "A_b"),
     "the name has 64 characters, a Service may have 63": (

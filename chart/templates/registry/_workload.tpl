@@ -1,13 +1,18 @@
 {{- /*
 docker-registry.strategy (root context): a volume that one node mounts is not given to a second pod
-before the first has left it. Not `Recreate`, which does the same: server-side apply (Helm 4, Argo CD)
-refuses to change a Deployment to it, because the cluster filled in `rollingUpdate`. Who asks for it
-gets the `null` that makes it work. A StatefulSet never has two pods of one name.
+before the first has left it. Not `Recreate` unless it is asked for, see below. A StatefulSet never has
+two pods of one name.
 */}}
 {{- define "docker-registry.strategy" -}}
-{{- if .Values.updateStrategy }}
+{{- $recreate := eq (.Values.updateStrategy.type | default "") "Recreate" }}
+{{- if and $recreate (include "docker-registry.recreateLater" .) }}
+type: RollingUpdate
+rollingUpdate:
+  maxSurge: 0
+  maxUnavailable: 100%
+{{- else if .Values.updateStrategy }}
 {{- toYaml .Values.updateStrategy }}
-{{- if eq (.Values.updateStrategy.type | default "") "Recreate" }}
+{{- if $recreate }}
 rollingUpdate: null
 {{- end }}
 {{- else if and (include "docker-registry.oneNode" .) (eq (include "docker-registry.workload.kind" .) "Deployment") }}
@@ -15,6 +20,28 @@ type: RollingUpdate
 rollingUpdate:
   maxSurge: 0
   maxUnavailable: 1
+{{- end }}
+{{- end }}
+
+{{- /*
+docker-registry.recreateLater (root context): true where the cluster would refuse `Recreate` now.
+
+It filled in `rollingUpdate` where no strategy was given, as at the peers, and refuses that beside
+`Recreate`. With server-side apply (Helm 4, Argo CD) nobody can take away what nobody gave, not even
+with `null` (seen on 1.34). So this upgrade gives the same numbers that `Recreate` stands for, and the
+next one, to which they belong then, takes them away.
+*/}}
+{{- define "docker-registry.recreateLater" -}}
+{{- $live := lookup "apps/v1" "Deployment" (include "docker-registry.namespace" .) (include "docker-registry.fullname" .) }}
+{{- if and $live (ne (dig "spec" "strategy" "type" "" $live) "Recreate") }}
+{{- $ours := false }}
+{{- range dig "metadata" "managedFields" list $live }}
+{{- $given := dig "fieldsV1" "f:spec" "f:strategy" "f:rollingUpdate" dict . }}
+{{- if and (eq (.manager | default "") "helm") (hasKey $given "f:maxSurge") (hasKey $given "f:maxUnavailable") }}
+{{- $ours = true }}
+{{- end }}
+{{- end }}
+{{- if not $ours }}true{{ end }}
 {{- end }}
 {{- end }}
 

@@ -60,20 +60,24 @@ def test_an_address_that_the_cluster_chose_stays(start: Start, way: str) -> None
 @pytest.mark.full
 @EVERY_WAY
 def test_recreate_is_taken(start: Start, way: str) -> None:
-    """W1: from no strategy to `Recreate`, which server-side apply refuses elsewhere.
+    """W1: from no strategy to `Recreate`, at the latest with the second upgrade.
 
-    Seen to fail: `docker-registry.strategy` without `rollingUpdate: null`.
+    Seen to fail: `docker-registry.strategy` with `rollingUpdate: null` alone, from Helm 4 to 4.
     """
     moving = start(TWUNI, way, PLAIN)
     image = moving.push("before")
+    recreate = {**PLAIN, "updateStrategy.type": "Recreate"}
 
-    moving.upgrade({**PLAIN, "updateStrategy.type": "Recreate"})
-
-    assert _deployment(moving)["spec"]["strategy"] == {"type": "Recreate"}
-    moving.assert_pulls(image)
-    moving.rollback()
-    moving.upgrade({**PLAIN, "updateStrategy.type": "Recreate"})
-    moving.assert_pulls(image)
+    for _ in range(2):
+        moving.upgrade(recreate)
+        if way == "4-to-4":
+            numbers = {"maxSurge": 0, "maxUnavailable": "100%"}
+            assert _deployment(moving)["spec"]["strategy"]["rollingUpdate"] == numbers
+            moving.upgrade(recreate)
+        assert _deployment(moving)["spec"]["strategy"] == {"type": "Recreate"}
+        moving.assert_pulls(image)
+        moving.rollback()
+        moving.assert_pulls(image)
 
 
 @pytest.mark.full
@@ -105,7 +109,7 @@ def test_an_autoscaled_release_moves_over(start: Start, way: str, measured: Meas
 @pytest.mark.full
 @pytest.mark.parametrize("moved_with", ["helm3", "helm"])
 def test_what_was_changed_by_hand_is_named(start: Start, moved_with: Helm) -> None:
-    """`kubectl set image` makes another manager: Helm 4 says which field, and how to go on.
+    """A field changed with kubectl has another manager: Helm 4 refuses and names it.
 
     Seen to fail: without `--force-conflicts`.
     """
@@ -115,8 +119,8 @@ def test_what_was_changed_by_hand_is_named(start: Start, moved_with: Helm) -> No
     moving.release.cluster.kubectl(
         "patch", f"deployment/{moving.release.fullname}", "-n", moving.release.namespace,
         "--type=json", "--field-manager=somebody", "-p",
-        '[{"op": "replace", "path": "/spec/template/spec/containers/0/image",'
-        ' "value": "registry:3.1.1"}]',
+        '[{"op": "replace", "path": "/spec/template/spec/containers/0/imagePullPolicy",'
+        ' "value": "Never"}]',
     )  # fmt: skip
     moving.release.cluster.kubectl(
         "rollout", "status", f"deployment/{moving.release.fullname}", "-n", moving.release.namespace
@@ -124,7 +128,8 @@ def test_what_was_changed_by_hand_is_named(start: Start, moved_with: Helm) -> No
 
     said = moving.try_upgrade(PLAIN)
     if moved_with == "helm":
-        assert "conflict" in said, said
+        assert 'conflict with "somebody"' in said, said
+        assert "imagePullPolicy" in said
         moving.upgrade(PLAIN, "--force-conflicts")
 
     moving.assert_pulls(image)

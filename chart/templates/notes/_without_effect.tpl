@@ -74,9 +74,6 @@ chart where they were accepted too, and change nothing here: a line `- sentence`
 {{- if and .Values.tlsSecretName .Values.tls.crt }}
 - tls.crt, tls.key: tlsSecretName is set. Remove one of the two.
 {{- end }}
-{{- if and (include "docker-registry.htpasswd" .) .Values.auth.token.realm }}
-- auth.token: users of secrets.htpasswd are asked for instead, a registry asks in one way. Remove one of the two.
-{{- end }}
 {{- $s3 := .Values.secrets.s3 | default dict }}
 {{- if and (eq .Values.storage "s3") (not $s3.secretRef) (ne (empty $s3.accessKey) (empty $s3.secretKey)) }}
 - secrets.s3.{{ ternary "secretKey" "accessKey" (empty $s3.accessKey) }}: one without the other is no credential, so the pod's own identity is used. Set both.

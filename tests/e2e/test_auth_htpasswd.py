@@ -57,6 +57,7 @@ def test_the_right_password_pushes_pulls_and_the_hook_needs_none(
     assert "MANIFEST_UNKNOWN" in refused.stderr
 
 
+@pytest.mark.full
 def test_a_kubelet_pulls_with_the_password_and_is_refused_without(
     release: Release, right: HostClients, runnable: Manifest
 ) -> None:

@@ -48,6 +48,8 @@ TWO_ON_OBJECTS = {
         "forcepathstyle": True,
     },
     "secrets": {"s3": KEYS},
+    # Clients outside the cluster cannot follow to the object store.
+    "configData": {"storage": {"redirect": {"disable": True}}},
 }
 
 

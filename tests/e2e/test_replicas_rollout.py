@@ -100,6 +100,7 @@ def test_no_push_fails_while_two_replicas_are_replaced(
     assert crane.pull_digest(f"crane:{number}") == valid_image(number).digest
 
 
+@pytest.mark.full
 def test_one_replica_is_away_for_moments_and_refuses_cleanly(
     release: Release, measured: Callable[[str], None]
 ) -> None:

@@ -1,6 +1,7 @@
 """Several clients that push new images without a pause, and note what each was told."""
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -28,8 +29,9 @@ class Pushes:
         return len(self.acknowledged) + len(self.failed)
 
     def kinds(self) -> list[str]:
-        """Return what the failed ones have in common."""
-        return sorted({f"{error.kind}: {error.__cause__!r}" for *_, error in self.failed})
+        """Return what the failed ones have in common, each with how many."""
+        found = Counter(f"{error.kind}: {error.__cause__!r}" for *_, error in self.failed)
+        return [f"{count} x {kind}" for kind, count in found.most_common()]
 
     def wait_for_more(self, count: int) -> None:
         before = len(self.acknowledged)

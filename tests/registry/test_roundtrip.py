@@ -15,6 +15,7 @@ from registry_gc.cli import main
 from support.certificates import Certificate, self_signed, signed_by
 from support.client import image
 from support.registry_process import RegistryProcess
+from support.token_server import ISSUER, SERVICE, token_server
 
 # A test vector of bcrypt, so that no program is needed to make one: the password is `U*U`.
 HTPASSWD = "user:$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW\n"
@@ -203,6 +204,49 @@ class TestUsers:
 
         assert done.exit_code == 1
         assert "lets anybody in" in done.output
+
+
+class TestTokens:
+    """Users that another server knows, which is asked for each thing that is done."""
+
+    @pytest.fixture
+    def url(self, tmp_path: Path) -> Iterator[str]:
+        users = {
+            ("all", "p"): {"delete", "pull", "push"},
+            ("pusher", "p"): {"pull", "push"},
+            ("reader", "p"): {"pull"},
+        }
+        with token_server(users, chain=False) as server:
+            keys = tmp_path / "keys.json"
+            keys.write_text(server.keys)
+            environment = {
+                "REGISTRY_AUTH": "token",
+                "REGISTRY_AUTH_TOKEN_REALM": server.realm,
+                "REGISTRY_AUTH_TOKEN_SERVICE": SERVICE,
+                "REGISTRY_AUTH_TOKEN_ISSUER": ISSUER,
+                "REGISTRY_AUTH_TOKEN_JWKS": str(keys),
+            }
+            with Guarded(tmp_path / "guarded", environment=environment) as registry:
+                yield registry.url
+
+    @pytest.mark.parametrize(
+        ("user", "code", "said"),
+        [
+            ("all", 0, "deleted it"),
+            ("pusher", 0, "may not delete"),
+            ("reader", 3, "refuses the user 'reader'"),
+            ("nobody", 3, "refuses the user 'nobody'"),
+        ],
+    )
+    def test_who_may_do_what(self, url: str, user: str, code: int, said: str) -> None:
+        """Seen to fail: ask for one token for everything."""
+        done = tried(url, env={"GC_USERNAME": user, "GC_PASSWORD": "p"})
+
+        assert (done.exit_code, said in done.output) == (code, True), done.output
+
+    def test_without_a_user(self, url: str) -> None:
+        assert tried(url, "--expect-refusal").exit_code == 0
+        assert tried(url).exit_code == 3
 
 
 class TestTls:

@@ -49,10 +49,10 @@ def of_value(value: Value, *, closed: bool = False) -> dict[str, Any]:
     made: dict[str, Any] = {}
     if sentence := first_paragraph(value):
         made["description"] = sentence
-    for kind in _kinds(value):
+    for kind in kinds(value):
         for key, more in _KINDS[kind].items():
             made[key] = _union(made[key], more) if key == "type" and key in made else more
-    if len(_kinds(value)) > 1:  # what is said about the texts of one kind does not hold for another
+    if len(kinds(value)) > 1:  # what is said about the texts of one kind does not hold for another
         made.pop("pattern", None)
         made.pop("enum", None)
     if is_text_map(value):
@@ -87,7 +87,8 @@ def _blank(words: Sequence[str]) -> int:
     return next((at for at, line in enumerate(words) if not line.strip()), len(words))
 
 
-def _kinds(value: Value) -> list[str]:
+def kinds(value: Value) -> list[str]:
+    """Return what a hint says of a value's kinds, else its default's. Raises ManualError."""
     said = value.hints.get("type")
     if said is not None:
         kinds = [said] if isinstance(said, str) else list(said)
@@ -116,7 +117,7 @@ def _apply(made: dict[str, Any], value: Value) -> None:
     if "item" in hints:
         items = [hints["item"]] if isinstance(hints["item"], str) else hints["item"]
         made["items"] = {"type": _union([], items)}
-    if "integer" in _kinds(value):
+    if "integer" in kinds(value):
         made.setdefault("minimum", 0)
 
 

@@ -19,6 +19,34 @@ TOKEN = {"realm": "https://auth.example.com/token", "service": "registry", "issu
 DIGEST = "sha256:" + "0" * 64
 
 CASES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
+    "a name with capitals": (
+        {"fullnameOverride": "Registry"},
+        ('fullnameOverride: "Registry" is not a name: small letters',),
+    ),
+    "a name that goes into the label and the names": (
+        {"nameOverride": "my registry"},
+        ('nameOverride: "my registry" is not a name',),
+    ),
+    "a Secret of no name": (
+        {"tlsSecretName": "registry_tls"},
+        ('tlsSecretName: "registry_tls" is not a name',),
+    ),
+    "a Secret of a driver": (
+        {"secrets": {"s3": {"secretRef": "a/b"}}, **S3},
+        ('secrets.s3.secretRef: "a/b" is not a name',),
+    ),
+    "a label that is too long": (
+        {"podLabels": {"commit": "0" * 64}},
+        ("podLabels: commit is", "at most 63", "annotations"),
+    ),
+    "a label of many words": (
+        {"service": {"labels": {"owner": "the platform team"}}},
+        ('service.labels: owner is "the platform team"',),
+    ),
+    "a label's name": (
+        {"commonLabels": {"for whom?": "us"}},
+        ('commonLabels: "for whom?" is no label',),
+    ),
     "object storage": (
         {**S3, "garbageCollect": ON},
         ("garbageCollect.enabled is true, but storage is s3", "garbageCollect.enabled: false"),
@@ -324,6 +352,9 @@ SAID_ELSEWHERE: dict[str, dict[str, Any]] = {
     "a path of a proxy that is off": {"ingress": {"path": "/registry"}},
     "a Secret for both halves": {"tls": {"crt": "PEM"}, "tlsSecretName": "mine"},
     "a Service made elsewhere": {"service": {"create": False, "type": "ExternalName"}},
+    "capitals in the label alone": {"nameOverride": "Registry", "fullnameOverride": "registry"},
+    "a Secret named by a template": {"tlsSecretName": "{{ .Release.Name }}-tls"},
+    "no StorageClass": {"persistence": {"enabled": True, "storageClass": "-"}},
     "a budget of 0": {"podDisruptionBudget": {"maxUnavailable": 0}},
     "a test that knows nobody": {"tests": {"enabled": False, "username": "anna"}},
 }

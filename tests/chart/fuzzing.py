@@ -1,0 +1,211 @@
+"""Values as people mistype them: good values of which one to three are changed.
+
+What is drawn comes from the manual: each value has a kind, and is replaced by another of its kind
+(texts that YAML would take for something else above all) or by one of a wrong kind.
+"""
+
+import base64
+import json
+from collections.abc import Iterable, Iterator
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hypothesis import strategies as st
+
+from helm_chart_test import HelmError, Object, merged, object_id
+from helm_chart_test.fixtures import Renderer
+from manual.reading import Value, chapters
+from manual.schema import is_free, is_text_map, kinds
+from support.chart import CHART, SCENARIOS, problems
+
+MARK = "zq7"
+"""Part of most drawn texts, so that they are found again in what is rendered."""
+
+_AWKWARD = [
+    *("", "yes", "no", "on", "null", "~", "true", "0123", "1e3", "0x1F", "1.10", "12:30", "-1"),
+    *("a: b", "a #b", "#a", "'a'", "'a", '"a"', '"a', "a\nb", "a\n\nb\n", "\n", " a", "a ", "a\tb"),
+    *(
+        "- a",
+        "{a",
+        "[a",
+        "*a",
+        "&a",
+        "!a",
+        "|",
+        "> a",
+        "%a",
+        "@a",
+        "`a`",
+        "? a",
+        ": ",
+        "a,b",
+        "\\n",
+    ),
+    *(
+        "{{ a }}",
+        "$(a)",
+        "ü",
+        "a/b",
+        "a=b",
+        "a|b",
+        "../a",
+        "A",
+        "a_b",
+        "a.b",
+        "a" * 70,
+        "$a",
+        "a\\",
+    ),
+]
+
+_DURATIONS = ["90s", "15m", "1h", "7d", "0", "", "1 hour", "-5m", "1.5h", "h", 90]
+
+_WRONG: list[Any] = [None, True, False, 0, 7, -1, 1.5, 10**12, "text", [], ["a"], [None]]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A scenario's values and what was changed in them: new values by their paths."""
+
+    scenario: Path
+    changes: dict[tuple[str, ...], Any]
+
+    @property
+    def values(self) -> dict[str, Any]:
+        values = merged(self.scenario)
+        for path, new in self.changes.items():
+            _put(values, path, deepcopy(new))
+        return values
+
+    def __str__(self) -> str:
+        told = {".".join(path): new for path, new in self.changes.items()}
+        return f"{self.scenario.stem} with {json.dumps(told, ensure_ascii=False)}"
+
+
+def _put(values: dict[str, Any], path: tuple[str, ...], new: Any) -> None:
+    at = values
+    for key in path[:-1]:
+        below = at.get(key)
+        if not isinstance(below, dict):
+            below = at[key] = {}
+        at = below
+    at[path[-1]] = new
+
+
+def known_values() -> list[Value]:
+    """Return every value of the manual but those inside what Kubernetes or the registry reads."""
+    book = chapters((CHART / "values.yaml").read_text("utf-8"))
+    return [value for chapter in book for top in chapter.values for value in _worth_changing(top)]
+
+
+def _worth_changing(value: Value) -> Iterator[Value]:
+    yield value
+    if not is_free(value) or value.key.endswith("ontext"):  # securityContext
+        for child in value.children:
+            yield from _worth_changing(child)
+
+
+def cases() -> st.SearchStrategy[Case]:
+    """Draw a scenario and one to three changes."""
+    change = st.sampled_from(known_values()).flatmap(
+        lambda value: st.tuples(st.just(value.path), _replacements(value))
+    )
+    changes = st.lists(change, min_size=1, max_size=3, unique_by=lambda pair: pair[0]).map(dict)
+    return st.builds(Case, st.sampled_from(SCENARIOS), changes)
+
+
+def texts() -> st.SearchStrategy[str]:
+    """Draw texts that must be quoted, with a mark and without."""
+    awkward = st.sampled_from(_AWKWARD)
+    free = st.text(alphabet="aB0 .:#'\"\n-_/\\{}[]&*!|>%@`,?$=~\tü", max_size=8)
+    return st.one_of(awkward, awkward.map(_marked), free.map(_marked))
+
+
+def _marked(text: str) -> str:
+    return text + MARK
+
+
+def _replacements(value: Value) -> st.SearchStrategy[Any]:
+    wrong = [*_WRONG, {}, {"a": "b"}] if kinds(value) != ["object"] else _WRONG
+    return st.one_of(_of_its_kind(value), _of_its_kind(value), st.sampled_from(wrong))
+
+
+def _of_its_kind(value: Value) -> st.SearchStrategy[Any]:
+    if "enum" in value.hints:
+        return st.sampled_from([*value.hints["enum"], "", "neither"])
+    if value.key.endswith(("Delay", "Period", "Deadline", "timeout", "ttl", "quarantine")):
+        return st.sampled_from(_DURATIONS)
+    return st.one_of([_of_kind(kind, value) for kind in kinds(value)])
+
+
+def _of_kind(kind: str, value: Value) -> st.SearchStrategy[Any]:
+    if kind == "boolean":
+        return st.sampled_from([True, False, "true", "false", ""])
+    if kind == "integer":
+        return st.one_of(st.integers(0, 70000), st.integers(0, 9).map(str))
+    if kind == "number":
+        return st.sampled_from([0, 1, 0.25, "0.5", "80%", 1.5, 1e21])
+    items = value.hints.get("item", "string")
+    if kind == "array":
+        return st.sampled_from([[], None, ["a"], *([[{}]] if "string" in items else [])])
+    if kind == "object":
+        filled = st.dictionaries(st.sampled_from(["a", "example.com/b", "on"]), texts(), max_size=2)
+        return filled if is_text_map(value) else st.just({})
+    return texts()
+
+
+def judged(case: Case, render: Renderer) -> tuple[str, list[str]]:
+    """Return how Helm answered: rendered, sentence, schema, broken; and what is wrong with it."""
+    try:
+        objects = render(case.values)
+    except HelmError as error:
+        told = error.stderr
+        if "The cluster was not changed" in told:
+            return "sentence", []
+        if "don't meet the specifications of the schema" in told:
+            named = any(_names(told, path) for path in case.changes)
+            return "schema", [] if named else [f"the schema names no path: {told[-300:]}"]
+        return "broken", [told[-600:]]
+    return "rendered", [*problems(objects), *_mangled(case, objects)]
+
+
+def _names(told: str, path: tuple[str, ...]) -> bool:
+    return any(separator.join(path) in told for separator in ("/", "."))
+
+
+def _mangled(case: Case, objects: Iterable[Object]) -> list[str]:
+    """Return where a drawn text came out as another."""
+    drawn = {text for text in _texts(case.changes) if MARK in text}
+    forms = {form for text in drawn for form in (text, text.strip(), json.dumps(text)[1:-1])}
+    return [
+        f"{object_id(thing)}: a text became {found!r}"
+        for thing in objects
+        for found in _texts(_opened(thing))
+        if MARK in found and not any(form in found for form in forms)
+    ]
+
+
+def _opened(thing: Object) -> Any:
+    """Return an object with what is inside its texts: a Secret's data, config.yml as YAML."""
+    opened = deepcopy(dict(thing))
+    if thing["kind"] == "Secret":
+        data = thing.get("data") or {}
+        opened["data"] = {key: base64.b64decode(text).decode() for key, text in data.items()}
+    data = opened.get("data")
+    if isinstance(data, dict) and "config.yml" in data:
+        data["config.yml"] = yaml.safe_load(data["config.yml"])
+    return opened
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for each in value.values():
+            yield from _texts(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from _texts(each)

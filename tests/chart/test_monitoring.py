@@ -180,12 +180,15 @@ def test_a_users_labels_and_annotations_win(render: Renderer, section: str) -> N
     assert found["metadata"]["annotations"] == {"example.com/a": "b"}
 
 
-def test_rules_are_written_as_they_are(render: Renderer) -> None:
-    """What is in braces there is Prometheus' own (N5).
+@pytest.mark.parametrize("rules", [[RULE], RULE], ids=["list", "one rule"])
+def test_rules_are_written_as_they_are(render: Renderer, rules: Any) -> None:
+    """What is in braces there is Prometheus' own. At twuni the default is a map, so one rule may
+    be one (N5).
 
-    Seen to fail: `tpl`; the label `component: controller`, as at twuni.
+    Seen to fail: `tpl`; a map where the API wants a list; the label `component: controller`, as at
+    twuni.
     """
-    given = {"enabled": True, "rules": [RULE]}
+    given = {"enabled": True, "rules": rules}
     rendered = render({"metrics": {"enabled": True, "prometheusRule": given}})
     found = find(rendered, OBJECTS["prometheusRule"])
     (group,) = found["spec"]["groups"]

@@ -145,6 +145,9 @@ an upgrade the cluster still has the workload of before: Helm tells this before 
 {{- if .Values.enableServiceLinks }}
 - enableServiceLinks is true: a Service of the namespace called registry-… becomes a part of the registry's configuration (REGISTRY_…) at its next start. Set enableServiceLinks: false.
 {{- end }}
+{{- if and (eq (include "docker-registry.recreateLater" .) "true") (eq (toString .Values.updateStrategy.type) "Recreate") }}
+- updateStrategy.type: Recreate comes into force with the next upgrade: the cluster refuses it in this one. Until then one pod ends before the next one starts all the same.
+{{- end }}
 {{- $folder := trimSuffix "/" .Values.configPath | default "/" }}
 {{- if has $folder (list "/" "/bin" "/etc" "/etc/ssl" "/etc/ssl/certs" "/home" "/lib" "/root" "/sbin" "/tmp" "/usr" "/usr/bin" "/var" "/var/lib") }}
 - configPath is {{ .Values.configPath }}, which hides all that the image has there. Set configPath: /etc/distribution

@@ -117,3 +117,21 @@ def test_pods_with_a_store_each_are_no_peers(render: Renderer) -> None:
     assert "GC_PEERS_HOST" not in str(rendered)
     shared = render({**values, "useStatefulSet": False})
     assert any(object_id(thing).endswith("-gc-peers") for thing in shared)
+
+
+def test_the_check_reads_no_secret_configuration(render: Renderer) -> None:
+    """A copy would outlive a check that failed; but without a version it could read nothing.
+
+    Seen to fail: docker-registry.effectiveConfig in the Job's ConfigMap; no version there.
+    """
+    endpoint = {"name": "a", "url": "https://user:hidden@example.com"}
+    secret = {"version": 0.1, "notifications": {"endpoints": [endpoint]}}
+    values = {"garbageCollect": {"enabled": True}, "configData": {"version": None}}
+    rendered = render({**values, "configSecret": secret})
+    (config,) = (
+        thing
+        for thing in rendered
+        if object_id(thing) == "ConfigMap/test-docker-registry-preflight"
+    )
+    assert "version: 0.1" in config["data"]["config.yml"]
+    assert "hidden" not in config["data"]["config.yml"]

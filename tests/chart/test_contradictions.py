@@ -27,6 +27,14 @@ CASES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
         {"nameOverride": "my registry"},
         ('nameOverride: "my registry" is not a name',),
     ),
+    "a Service that begins with a digit": (
+        {"fullnameOverride": "0123"},
+        ("would be called 0123", "fullnameOverride, such as registry-0123"),
+    ),
+    "a Service that is renamed to a digit": (
+        {"service": {"nameOverride": "1st"}},
+        ("service.nameOverride is 1st", "begins with a letter"),
+    ),
     "a Secret of no name": (
         {"tlsSecretName": "registry_tls"},
         ('tlsSecretName: "registry_tls" is not a name',),

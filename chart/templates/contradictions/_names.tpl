@@ -15,6 +15,13 @@ takes in one form only. It would refuse one object among those that it has alrea
 - {{ $name }}: {{ quote $text }} is not a name: {{ $told }}.
 {{- end }}
 {{- end }}
+{{- $own := include "docker-registry.fullname" . }}
+{{- $services := or .Values.service.create .Values.metrics.enabled (eq (include "docker-registry.gc.inPod" .) "true") }}
+{{- if and $services (regexMatch "^[0-9]" $own) }}
+- The release's objects would be called {{ $own }}, but a Service's name begins with a letter. Set fullnameOverride, such as registry-{{ $own }}.
+{{- else if and .Values.service.create (regexMatch "^[0-9]" .Values.service.nameOverride) }}
+- service.nameOverride is {{ .Values.service.nameOverride }}, but a Service's name begins with a letter. Set another one.
+{{- end }}
 {{- range $name, $text := include "docker-registry.namesOfOthers" . | fromYaml }}
 {{- $filled := include "docker-registry.renderedText" (list $ $text) }}
 {{- if and $filled (or (gt (len $filled) 253) (not (regexMatch "^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$" $filled))) }}

@@ -17,16 +17,14 @@ say, because a name with `_` in it cannot be told from two.
 {{- end }}
 {{- end }}
 {{- if $options }}
-{{- include "docker-registry.overlay" (list $config (dict "storage" (dict $driver $options))) }}
+{{- $config = mergeOverwrite $config (dict "storage" (dict $driver $options)) }}
 {{- end }}
 {{- toYaml $config }}
 {{- end }}
 
 {{- /* docker-registry.effectiveConfig: the text that the registry reads: with configSecret over it. */}}
 {{- define "docker-registry.effectiveConfig" -}}
-{{- $config := include "docker-registry.config" . | fromYaml }}
-{{- include "docker-registry.overlay" (list $config (deepCopy .Values.configSecret)) }}
-{{- toYaml $config }}
+{{- toYaml (mergeOverwrite (include "docker-registry.config" . | fromYaml) (deepCopy .Values.configSecret)) }}
 {{- end }}
 
 {{- define "docker-registry.configFile" -}}

@@ -78,21 +78,6 @@ docker-registry.pruned (a map): the map without what is empty; 0 and false are a
 {{- end }}
 
 {{- /*
-docker-registry.overlay (list INTO FROM): write FROM over INTO, map by map; a list is one answer. In
-place, writes nothing. Not `mergeOverwrite`, to which `false` and 0 say nothing.
-*/}}
-{{- define "docker-registry.overlay" -}}
-{{- $into := index . 0 }}
-{{- range $key, $value := index . 1 }}
-{{- if and (kindIs "map" $value) (kindIs "map" (index $into $key)) }}
-{{- include "docker-registry.overlay" (list (index $into $key) $value) }}
-{{- else }}
-{{- $_ := set $into $key $value }}
-{{- end }}
-{{- end }}
-{{- end }}
-
-{{- /*
 docker-registry.rendered (list ROOT VALUE): VALUE as YAML, each text in it filled in as
 docker-registry.renderedText does. Keys stay as they are.
 */}}

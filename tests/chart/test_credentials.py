@@ -208,6 +208,8 @@ def test_redis_beside_configdata_gets_its_password(render: Renderer) -> None:
         rendered = render({**config, "redis": redis})
         assert reference(rendered, "REGISTRY_REDIS_PASSWORD") == expected
         assert "REGISTRY_REDIS_ADDRS" not in env_of(rendered)
+    alone = render({"redis": {"secretRef": "cache"}})  # the rest may be in variables of the user
+    assert reference(alone, "REGISTRY_REDIS_PASSWORD")[0] == "cache"
     assert "REGISTRY_REDIS_PASSWORD" not in env_of(render({}))
 
 
@@ -313,7 +315,7 @@ def test_an_option_that_no_variable_can_say_is_in_the_file(render: Renderer) -> 
 
 
 def test_what_is_secret_in_the_configuration_stays_out_of_the_configmap(render: Renderer) -> None:
-    """Seen to fail: the ConfigMap with configSecret (S8); `false` and 0 lost on the way."""
+    """Seen to fail: the ConfigMap with configSecret (S8); `merge`, to which `false` is nothing."""
     values: dict[str, Any] = {
         "configData": {"log": {"level": "warn"}, "http": {"http2": {"disabled": True}}},
         "configSecret": {

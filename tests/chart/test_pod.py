@@ -13,12 +13,21 @@ DIGEST = f"sha256:{'ab' * 32}"
 PROBES = ("startupProbe", "livenessProbe", "readinessProbe")
 
 
-def test_probes_speak_the_registrys_protocol(render: Renderer) -> None:
-    """Seen to fail: no scheme with tlsSecretName: the pod is never ready."""
-    for values, scheme in (({}, None), ({"tlsSecretName": "tls"}, "HTTPS")):
-        container = registry_of(render(values))
-        for probe in ("livenessProbe", "readinessProbe"):
-            assert container[probe]["httpGet"].get("scheme") == scheme
+@pytest.mark.parametrize(
+    ("values", "scheme"),
+    [
+        ({}, None),
+        ({"tlsSecretName": "tls"}, "HTTPS"),
+        ({"tls": {"crt": "c", "key": "k"}}, "HTTPS"),
+        ({"configData": {"http": {"tls": {"certificate": "/mine/tls.crt"}}}}, "HTTPS"),
+    ],
+)
+def test_probes_speak_the_registrys_protocol(
+    render: Renderer, values: dict[str, Any], scheme: str | None
+) -> None:
+    """Seen to fail: no scheme with a certificate in configData: the pod is never ready."""
+    container = registry_of(render(values))
+    assert [container[probe]["httpGet"].get("scheme") for probe in PROBES] == [scheme] * 3
 
 
 def test_probes_ask_where_the_registry_listens(render: Renderer) -> None:

@@ -101,7 +101,7 @@ a login, and 503 while the store's health check fails.
 */}}
 {{- define "docker-registry.probes" -}}
 {{- $asks := dict "httpGet" (dict "path" "/" "port" (include "docker-registry.port" . | int)) }}
-{{- if include "docker-registry.tlsSecret" . }}
+{{- if or (include "docker-registry.tlsSecret" .) (include "docker-registry.configured" (list . "http" "tls" "certificate")) }}
 {{- $_ := set $asks.httpGet "scheme" "HTTPS" }}
 {{- end }}
 {{- /* Two minutes to start; then one failed minute before a restart, which a busy disk should not cause. */}}
@@ -115,8 +115,7 @@ a login, and 503 while the store's health check fails.
 {{- $probe := omit $given "enabled" }}
 {{- $own := or $given.httpGet $given.tcpSocket $given.exec $given.grpc }}
 {{- if not $own }}
-{{- $probe = merge (deepCopy $asks) $ours }}
-{{- include "docker-registry.overlay" (list $probe (omit $given "enabled")) }}
+{{- $probe = mergeOverwrite (deepCopy $asks) $ours $probe }}
 {{- end }}
 {{- if ne (include "docker-registry.text" $given.enabled) "false" }}
 {{- $_ := set $probes $name $probe }}

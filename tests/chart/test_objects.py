@@ -174,7 +174,7 @@ def test_removing_a_default_does_not_break(render: Renderer) -> None:
         "metrics": {"enabled": True, "port": None},
         # Helm removes `health`; `storage` and `debug`, which have no default, stay and are null.
         "configData": {"health": None, "storage": None, "http": {"debug": None}},
-        "ingress": {"enabled": True, "className": None},
+        "ingress": {"enabled": True, "annotations": None, "tls": None},
         "securityContext": {"fsGroup": None},
         **dict.fromkeys(("affinity", "podLabels", "service", "secrets", "proxy")),
     }
@@ -182,8 +182,6 @@ def test_removing_a_default_does_not_break(render: Renderer) -> None:
     (deployment,) = (thing for thing in rendered if thing["kind"] == "Deployment")
     assert problems(rendered) == []
     assert "fsGroup" not in deployment["spec"]["template"]["spec"]["securityContext"]
-    (ingress,) = (thing for thing in rendered if thing["kind"] == "Ingress")
-    assert "ingressClassName" not in ingress["spec"]
 
 
 def _of_the_user(thing: Object) -> bool:

@@ -28,7 +28,8 @@ for it name a line of a template that its user has never seen.
 {{- $read := fromYaml . }}
 {{- if hasKey $read "Error" }}it is no YAML map ({{ $read.Error | replace "\n" " " | trunc 200 }})
 {{- else if not (and $read.apiVersion $read.kind) }}it has no apiVersion or no kind
-{{- else if not (dig "metadata" "name" (dig "metadata" "generateName" "" $read) $read) }}it has no metadata.name
+{{- else if not (kindIs "map" $read.metadata) }}it has no metadata.name
+{{- else if not (or $read.metadata.name $read.metadata.generateName) }}it has no metadata.name
 {{- end }}
 {{- end }}
 

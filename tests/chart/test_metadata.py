@@ -163,6 +163,7 @@ def test_objects_of_the_users_own_are_maps_or_texts(each_helm: Renderer) -> None
         ("a: [", "it is no YAML map"),
         ({"kind": "ConfigMap", "metadata": {"name": "a"}}, "it has no apiVersion or no kind"),
         ("apiVersion: v1\nkind: ConfigMap\n", "it has no metadata.name"),
+        ({"apiVersion": "v1", "kind": "ConfigMap", "metadata": "a"}, "it has no metadata.name"),
     ],
 )
 def test_what_is_no_object_is_named(render: Renderer, given: Any, told: str) -> None:

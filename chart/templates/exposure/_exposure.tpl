@@ -78,7 +78,7 @@ texts and from maps. Without any host it is one rule for all.
 {{- $paths := list }}
 {{- if kindIs "map" . }}
 {{- $host = .host }}
-{{- range .paths }}
+{{- range ternary .paths (list .paths | compact) (kindIs "slice" .paths) }}
 {{- $given := ternary . (dict "path" .) (kindIs "map" .) }}
 {{- $paths = append $paths (dict "path" ($given.path | default $ingress.path) "pathType" ($given.pathType | default $ingress.pathType)) }}
 {{- end }}

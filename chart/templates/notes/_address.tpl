@@ -94,7 +94,8 @@ curl {{ if eq $auth "htpasswd" }}--user "$LOGIN" {{ else if $auth }}--include {{
 {{- $host := index . 1 }}
 {{- $scheme := "http" }}
 {{- range include "docker-registry.rendered" (list $root ($root.Values.ingress.tls | default list)) | fromYamlArray }}
-{{- $hosts := get (kindIs "map" . | ternary . dict) "hosts" }}
+{{- $hosts := .hosts }}
+{{- $hosts = ternary $hosts (list $hosts | compact) (kindIs "slice" $hosts) }}
 {{- if or (not $hosts) (has $host $hosts) (has (regexReplaceAll "^[^.]+" $host "*") $hosts) }}
 {{- $scheme = "https" }}
 {{- end }}
@@ -115,7 +116,7 @@ a parent that names a listener says it by the name.
 {{- $hosts := include "docker-registry.rendered" (list . .Values.httproute.hostnames) | fromYamlArray }}
 {{- if not $hosts }}
 {{- $hosts = list "$GATEWAY" }}
-  GATEWAY=$(kubectl get gateway {{ $parent.name }} -n {{ $parent.namespace | default $namespace }} -o jsonpath='{.status.addresses[0].value}')
+  GATEWAY=$(kubectl get gateway {{ include "docker-registry.text" $parent.name }} -n {{ include "docker-registry.text" $parent.namespace | default $namespace }} -o jsonpath='{.status.addresses[0].value}')
 {{- end }}
 {{- range $hosts }}
 {{- $host := regexReplaceAll "^[*]" . "registry" }}

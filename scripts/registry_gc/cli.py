@@ -303,6 +303,11 @@ def hook() -> None:
     "without one, be its tls.crt and no other; it need not name the host of URL. Without a folder: "
     "as any client trusts.",
 )
+@_option(
+    "--any-certificate",
+    is_flag=True,
+    help="Without a folder: whatever certificate is shown counts.",
+)
 @_option("--into", default="registry-gc/roundtrip", help="The repository that is pushed to.")
 @_option("--timeout", type=_DURATION, default="1m", help="How long to wait for a first answer.")
 @_option("--read-only", is_flag=True, help="Push nothing: for a pull-through cache.")
@@ -315,6 +320,8 @@ def roundtrip(
     tls_folder: Path | None,
     into: str,
     timeout: timedelta,
+    *,
+    any_certificate: bool,
     **flags: bool,
 ) -> None:
     """Push a small image to the registry at URL, pull it back byte for byte, delete it.
@@ -326,7 +333,8 @@ def roundtrip(
     from registry_gc.roundtrip import roundtrip as tried
 
     with _Failing():
-        registry = Registry(url, Trust(tls_folder), username or "", password or "")
+        trust = Trust(tls_folder, anything=any_certificate)
+        registry = Registry(url, trust, username or "", password or "")
         tried(registry, RoundtripOptions(into, timeout, **flags), click.echo)
 
 

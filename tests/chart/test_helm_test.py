@@ -122,6 +122,10 @@ def test_what_is_tried(render: Renderer, values: dict[str, Any], flags: list[str
         ({"tlsSecretName": "t"}, "https://test-docker-registry.test-ns.svc:5000"),
         ({"tls": {"crt": "c", "key": "k"}}, "https://test-docker-registry.test-ns.svc:5000"),
         (
+            {"configData": {"http": {"tls": {"certificate": "/c/tls.crt", "key": "/c/tls.key"}}}},
+            "https://test-docker-registry.test-ns.svc:5000",
+        ),
+        (
             {"configData": {"http": {"prefix": "/below/"}}},
             "http://test-docker-registry.test-ns.svc:5000/below",
         ),
@@ -134,6 +138,15 @@ def test_what_is_tried(render: Renderer, values: dict[str, Any], flags: list[str
 def test_it_goes_through_the_service(render: Renderer, values: dict[str, Any], url: str) -> None:
     """Seen to fail: the registry's port in place of the Service's."""
     assert arguments_of(render, values)[0] == url
+
+
+def test_a_certificate_that_the_chart_does_not_know_is_not_looked_at(render: Renderer) -> None:
+    """One in configData, from a volume of the user's. Seen to fail: no flag, and the test fails."""
+    own = {"configData": {"http": {"tls": {"certificate": "/c/tls.crt", "key": "/c/tls.key"}}}}
+
+    assert "--any-certificate" in arguments_of(render, own)
+    assert "--any-certificate" not in arguments_of(render, own, {"tlsSecretName": "t"})
+    assert "--any-certificate" not in arguments_of(render, {})
 
 
 def test_it_gives_up_before_its_pod_is_ended(render: Renderer) -> None:

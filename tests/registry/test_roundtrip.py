@@ -270,10 +270,13 @@ class TestTls:
         own = signed_by(authority, tmp_path, "DNS:registry.example.com", name="server")
         (secret / "ca.crt").write_text(authority.crt.read_text())
 
-        done = tried(url_of(guarded(tls=own)), "--tls-folder", str(secret))
+        registry = guarded(tls=own)
+
+        done = tried(url_of(registry), "--tls-folder", str(secret))
 
         assert done.exit_code == 0, done.output
         assert "its certificate is for registry.example.com, not for 127.0.0.1" in done.output
+        assert registry.log_path.read_text().count("TLS handshake error") == 1  # is found out once
 
     def test_signed_by_another(self, guarded: StartRegistry, tmp_path: Path, secret: Path) -> None:
         """Seen to fail: ssl.CERT_NONE."""
@@ -330,6 +333,14 @@ class TestTls:
 
         assert done.exit_code == 1
         assert "will not trust" in done.output
+
+    def test_any_certificate_if_told_so(self, guarded: StartRegistry, tmp_path: Path) -> None:
+        own = self_signed(tmp_path, "DNS:registry.example.com")
+
+        done = tried(url_of(guarded(tls=own, users=True)), "--any-certificate", env=USER)
+
+        assert done.exit_code == 0, done.output
+        assert "note: who has signed its certificate was not looked at" in done.output
 
     def test_the_wrong_scheme_is_said(
         self, guarded: StartRegistry, tmp_path: Path, secret: Path, start_registry: StartRegistry

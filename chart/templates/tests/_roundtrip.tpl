@@ -15,8 +15,7 @@ stays to be read until the next try.
 {{- include "docker-registry.annotations" (list (index . 0) (dict
   "helm.sh/hook" "test"
   "helm.sh/hook-weight" (index . 1)
-  "helm.sh/hook-delete-policy" "before-hook-creation,hook-succeeded"
-  "helm.sh/hook-output-log-policy" "hook-succeeded,hook-failed")) }}
+  "helm.sh/hook-delete-policy" "before-hook-creation,hook-succeeded")) }}
 {{- end }}
 
 {{- /* docker-registry.tests.secret: the Secret with the user to log in as, or nothing. */}}
@@ -25,9 +24,20 @@ stays to be read until the next try.
 {{- include "docker-registry.renderedText" (list . .Values.tests.secretRef) | default $own }}
 {{- end }}
 
+{{- /* docker-registry.tests.ownTls: true where configData has a certificate, which the chart then does not know. */}}
+{{- define "docker-registry.tests.ownTls" -}}
+{{- $named := list }}
+{{- range .Values.extraEnvVars }}
+{{- $named = append $named .name }}
+{{- end }}
+{{- $configured := include "docker-registry.configured" (list . "http" "tls" "certificate") }}
+{{- $ordered := include "docker-registry.configured" (list . "http" "tls" "letsencrypt" "cachefile") }}
+{{- if or $configured $ordered (has "REGISTRY_HTTP_TLS_CERTIFICATE" $named) }}true{{ end }}
+{{- end }}
+
 {{- /* docker-registry.tests.url: the Service, by the name that works in every namespace. */}}
 {{- define "docker-registry.tests.url" -}}
-{{- $scheme := ternary "https" "http" (not (empty (include "docker-registry.tlsSecret" .))) }}
+{{- $scheme := ternary "https" "http" (not (empty (or (include "docker-registry.tlsSecret" .) (include "docker-registry.tests.ownTls" .)))) }}
 {{- $host := printf "%s.%s.svc" (include "docker-registry.service.name" .) (include "docker-registry.namespace" .) }}
 {{- $prefix := include "docker-registry.configured" (list . "http" "prefix") | trimSuffix "/" }}
 {{- printf "%s://%s:%d%s" $scheme $host (int .Values.service.port) $prefix }}
@@ -57,6 +67,8 @@ stays to be read until the next try.
 {{- if include "docker-registry.tlsSecret" . }}
 - --tls-folder
 - /tls
+{{- else if include "docker-registry.tests.ownTls" . }}
+- --any-certificate
 {{- end }}
 {{- if and $auth (not (include "docker-registry.tests.secret" .)) }}
 - --expect-refusal

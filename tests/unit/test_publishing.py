@@ -151,6 +151,18 @@ class TestVersions:
         assert first
         assert (images.version(), first[1]) == (__version__, __version__)
 
+    def test_documents_name_this_version_of_the_image(self) -> None:
+        """Seen to fail: raise the version and forget docs/collect-offline.yaml."""
+        named = {
+            (path.name, tag)
+            for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*")]
+            if path.suffix in {".md", ".yaml"}
+            for tag in re.findall(r"registry-gc:(\d+\.\d+\.\d+)", path.read_text("utf-8"))
+        }
+
+        assert named
+        assert {tag for _, tag in named} == {images.version()}, named
+
     def test_the_registrys_version_is_one(self) -> None:
         assert read("Chart.yaml")["appVersion"] == REGISTRY
         assert read("values.yaml")["image"]["tag"] == REGISTRY

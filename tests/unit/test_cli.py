@@ -273,3 +273,13 @@ def test_errors_are_sentences_on_standard_error(config: Path) -> None:
     assert done.stdout == ""
     assert "cannot be collected yet" in flat(done.stderr)
     assert "Traceback" not in done.output
+
+
+def test_the_help_cuts_no_sentence() -> None:
+    """click ends the first sentences of commands with dots. Seen to fail: a plain click.Group."""
+    said = flat(call("--help").stdout)
+
+    assert "..." not in said.replace("[ARGS]...", "")
+    for name, command in main.commands.items():
+        first = flat(command.help or "").partition(". ")[0].rstrip(".")
+        assert f"{name} {first}." in said

@@ -18,6 +18,7 @@ from registry_gc import redis_cache
 from registry_gc.errors import ConfigurationError, StorageError
 from registry_gc.layout import Entry, Kind, parse_digest
 from registry_gc.registry_config import effective
+from support.certificates import self_signed, signed_by
 from support.checkout import clean_environment
 from support.client import Client, Refused
 from support.fake_kubernetes import certificate
@@ -215,6 +216,25 @@ def test_rule_13_a_redis_with_tls_is_reached_by_both(tmp_path: Path, by_variable
     else:
         case.section.append(f"tls: {{rootcas: [{authority}]}}")
     with redis_listeners(1, authority) as (listener,):
+        case.section.append(f"addrs: ['127.0.0.1:{listener.port}']")
+
+        found = compare(tmp_path, case, "3.1.1", [listener])
+
+        assert found == {Login(listener.port, "server", password="p")}
+
+
+def test_rule_13_a_certificate_that_the_registry_takes_is_taken(tmp_path: Path) -> None:
+    """Its own, named as an authority, though another one has signed it: Go takes any of them.
+
+    Seen to fail: without `ssl_include_verify_flags`; nothing could be collected. The other flag
+    shows in tests/e2e/test_redis.py: it needs the Python of the collector's image.
+    """
+    issuer = self_signed(tmp_path, "DNS:issuer", authority=True, name="issuer")
+    its = signed_by(issuer, tmp_path, "IP:127.0.0.1", name="its")
+    both = tmp_path / "both.pem"
+    both.write_text(its.crt.read_text() + its.key.read_text())
+    case = Case(["password: p", f"tls: {{rootcas: [{its.crt}]}}"])
+    with redis_listeners(1, both) as (listener,):
         case.section.append(f"addrs: ['127.0.0.1:{listener.port}']")
 
         found = compare(tmp_path, case, "3.1.1", [listener])

@@ -64,8 +64,9 @@ def test_a_kubelet_pulls_with_the_password_and_is_refused_without(
     """Seen to fail: without the login in the namespace the second pod does not run either."""
     install_with(release, {"secrets": {"htpasswd": LINE}})
     challenge(release)
-    right.push(runnable, "app:run")
-    image = f"{release.address}/app:run"
+    # A name of its own: a node keeps what it pulled for a test before, and would not ask.
+    right.push(runnable, f"{release.namespace}:run")
+    image = f"{release.address}/{release.namespace}:run"
     nobody = {"name": "nobody", "image": image, "imagePullPolicy": "Always"}
     release.apply(
         {

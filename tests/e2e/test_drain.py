@@ -104,7 +104,8 @@ class TestTwoReplicas:
         release.wait_until_it_answers()
         assert where(release) == [node, node]
         before = {pod["metadata"]["uid"] for pod in release.pods()}
-        release.client().push("app", runnable, "run")
+        # A name of its own, which no node has pulled for a test before.
+        release.client().push(release.namespace, runnable, "run")
 
         refused = drain(release, node, "6s")
 
@@ -129,7 +130,7 @@ class TestTwoReplicas:
         for tag, manifest in pushes.acknowledged.items():
             pulled = release.client().pull("pushed", tag)
             assert (pulled.digest, pulled.missing) == (manifest.digest, ())
-        release.run_pod("from-the-registry", f"{release.address}/app:run")
+        release.run_pod("from-the-registry", f"{release.address}/{release.namespace}:run")
 
 
 @pytest.mark.full

@@ -27,14 +27,19 @@ def service_image(name: str) -> str:
 
 
 def start_service(
-    release: Release, name: str, port: int, *command: str, env: Mapping[str, str] | None = None
+    release: Release,
+    name: str,
+    port: int,
+    *command: str,
+    env: Mapping[str, str] | None = None,
+    secret: str = "",
 ) -> None:
     """Run a service of `ci/services.py` as a pod in the release's namespace, behind a Service.
 
-    What it keeps is gone with it.
+    What it keeps is gone with it. It sees the files of a `secret` in /secret.
     """
     labels = {"service": name}
-    container = {
+    container: dict[str, Any] = {
         "name": "main",
         "image": service_image(name),
         "command": list(command),
@@ -48,6 +53,13 @@ def start_service(
             {"name": "tmp", "mountPath": "/tmp"},
         ],
     }
+    volumes: list[dict[str, Any]] = [
+        {"name": "data", "emptyDir": {}},
+        {"name": "tmp", "emptyDir": {}},
+    ]
+    if secret:
+        volumes.append({"name": "secret", "secret": {"secretName": secret}})
+        container["volumeMounts"].append({"name": "secret", "mountPath": "/secret"})
     release.apply(
         {
             "apiVersion": "v1",
@@ -64,7 +76,7 @@ def start_service(
                     "seccompProfile": {"type": "RuntimeDefault"},
                 },
                 "containers": [container],
-                "volumes": [{"name": "data", "emptyDir": {}}, {"name": "tmp", "emptyDir": {}}],
+                "volumes": volumes,
             },
         }
     )

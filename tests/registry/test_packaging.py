@@ -1,5 +1,6 @@
 """The chart as others get it: packaged, signed, pushed to a registry, pulled and rendered."""
 
+import base64
 import json
 import shutil
 import tarfile
@@ -14,9 +15,11 @@ import yaml
 import images
 import publishing
 from registry.conftest import StartRegistry
+from registry.test_roundtrip import HTPASSWD, Guarded, tried
 from shell import StepError
 from support.checkout import ROOT, tool
 from support.run import run
+from support.waiting import until
 
 WHERE = "registry.example.com/tools"
 
@@ -162,3 +165,30 @@ def test_pushed_to_our_registry_it_comes_back_and_installs_the_image_beside_it(
         )  # fmt: skip
         assert (folder / f"docker-registry-{images.version()}.tgz").exists()
         assert f"{where}/registry-gc:{images.version()}" in rendered.stdout
+
+
+def test_who_has_logged_in_with_docker_may_push(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """So does the release workflow. Seen to fail: without auths in Docker's configuration."""
+    (tmp_path / "htpasswd").write_text(HTPASSWD)
+    login = base64.b64encode(b"user:U*U").decode()
+    environment = {
+        "REGISTRY_AUTH": "htpasswd",
+        "REGISTRY_AUTH_HTPASSWD_REALM": "Registry Realm",
+        "REGISTRY_AUTH_HTPASSWD_PATH": str(tmp_path / "htpasswd"),
+    }
+    monkeypatch.setattr(publishing, "_push_image", lambda _: None)
+    monkeypatch.setattr("engine.ensure", lambda: None)
+    with Guarded(tmp_path / "guarded", environment=environment) as registry:
+        host = f"127.0.0.1:{registry.port}"
+        until(lambda: tried(registry.url, "--expect-refusal").exit_code == 0, what="it answers")
+        (tmp_path / "config.json").write_text(json.dumps({"auths": {host: {"auth": login}}}))
+        monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+        monkeypatch.setenv("HELM_REGISTRY_CONFIG", str(tmp_path / "none.json"))
+
+        publishing.push_chart(f"{host}/tools", publishing.Signature(), ["--plain-http"])
+
+        monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "nobody"))
+        with pytest.raises(StepError, match=r"401|basic credential not found"):
+            publishing.push_chart(f"{host}/tools", publishing.Signature(), ["--plain-http"])

@@ -339,3 +339,5 @@ def test_the_scheme_is_the_registrys(render: Renderer) -> None:
     secure = render.notes({"tlsSecretName": "tls", "service": {"port": 443}})
     assert "https://test-docker-registry.test-ns.svc:443" in secure
     assert "http://" not in secure
+    configured = {"http": {"tls": {"certificate": "/certificate", "key": "/key"}}}
+    assert "https://127.0.0.1:5000/v2/" in render.notes({"configData": configured})

@@ -19,9 +19,12 @@ where it is asked for: that is the default of risadams.
 {{- if and (ne $type "none") $asked .Values.httproute.parentRefs }}true{{ else }}false{{ end }}
 {{- end }}
 
-{{- /* docker-registry.scheme (root context): what the registry itself speaks. */}}
+{{- /*
+docker-registry.scheme (root context): what the registry itself speaks: https too where the user's own
+configuration names a certificate.
+*/}}
 {{- define "docker-registry.scheme" -}}
-{{- ternary "https" "http" (not (empty (include "docker-registry.tlsSecret" .))) }}
+{{- ternary "https" "http" (not (empty (or (include "docker-registry.tlsSecret" .) (include "docker-registry.tests.ownTls" .)))) }}
 {{- end }}
 
 {{- /*

@@ -1,6 +1,7 @@
 """`helm test` on a cluster: users, TLS, and what must make it fail."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,11 +22,15 @@ SETTINGS = {
 GUARDED = {**SETTINGS, "secrets.htpasswd": LINE, "tlsSecretName": "mine"}
 
 
-def succeeds(release: Release, helm: Helm = "helm") -> bool:
-    done = release.cluster.helm(
-        "test", release.name, "-n", release.namespace, "--timeout", "2m", check=False, version=helm
-    )
-    return bool(done.returncode == 0)
+def outcome(release: Release, *flags: str, helm: Helm = "helm") -> Any:
+    return release.cluster.helm(
+        "test", release.name, "-n", release.namespace, "--timeout", "2m", *flags,
+        check=False, version=helm,
+    )  # fmt: skip
+
+
+def succeeds(release: Release, *, helm: Helm = "helm") -> bool:
+    return bool(outcome(release, helm=helm).returncode == 0)
 
 
 def said(release: Release) -> str:
@@ -58,7 +63,9 @@ def test_through_the_service_with_the_releases_user_and_certificate(
     release.install({**GUARDED, **USER})
 
     for helm in HELMS:
-        assert succeeds(release, helm), said(release)
+        assert succeeds(release, helm=helm), said(release)
+    shown = outcome(release, "--logs")
+    assert "pulled it back, byte for byte" in shown.stdout, shown.stdout + shown.stderr
     left = release.cluster.get("pods,secrets", "-n", release.namespace, "-l",
                                "app.kubernetes.io/component=test")  # fmt: skip
     assert left["items"] == []

@@ -228,6 +228,10 @@ CASES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
         {"tests": {"username": "anna"}},
         ("tests.username is set and tests.password is not", "tests.secretRef"),
     ),
+    "a test without a name": (
+        {"tests": {"password": "secret"}},
+        ("tests.password is set and tests.username is not",),
+    ),
     "two htpasswd files": (
         {"secrets": {"htpasswd": "a:b", "htpasswdRef": {"name": "users"}}},
         ("secrets.htpasswdRef.name is users", "Remove one"),

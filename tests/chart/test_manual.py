@@ -61,6 +61,11 @@ def test_the_words_are_sentences() -> None:
     assert unfinished == []
 
 
+def test_the_manual_is_not_wider_than_a_page() -> None:
+    """Seen to fail: a line of 111 characters."""
+    assert [line for line in MANUAL.splitlines() if len(line) > 110] == []
+
+
 def test_every_example_is_yaml_that_the_schema_takes(render: Renderer) -> None:
     """What stands under `For example` is what people copy.
 
@@ -255,6 +260,7 @@ def test_what_the_command_line_makes_of_a_value_is_meant(each_helm: Renderer) ->
 
 
 UNKNOWN = {
+    "TLS": {},
     "persistance": {"enabled": True},
     "persistence": {"hostpath": {}, "deletEnabled": True},
     "service": {"nodeport": 1},
@@ -276,6 +282,7 @@ def test_a_value_that_the_chart_does_not_know_is_named(tmp_path: Path, render: R
     shown = Renderer(_with_template(tmp_path), render.helm)
     (found,) = shown(UNKNOWN, show_only=["templates/unknown.yaml"])
     assert found["unknown"] == [
+        "TLS (tls?)",
         "persistance (persistence?)",
         "persistence.deletEnabled (deleteEnabled?)",
         "persistence.hostpath (hostPath?)",

@@ -9,6 +9,8 @@ context.
 {{- with $redis.addrs }}
 - {name: REGISTRY_STORAGE_CACHE_BLOBDESCRIPTOR, value: "redis"}
 - {name: REGISTRY_REDIS_ADDRS, value: {{ kindIs "slice" . | ternary . (list .) | toJson | quote }}}
+{{- else }}
+{{- include "docker-registry.oldRedisEnv" $ }}
 {{- end }}
 {{- with $redis.sentinel.masterName }}
 - {name: REGISTRY_REDIS_MASTERNAME, value: {{ include "docker-registry.scalar" . | quote }}}
@@ -31,6 +33,24 @@ context.
 {{- if .certSecret }}
 - {name: REGISTRY_REDIS_TLS_CERTIFICATE, value: "/etc/docker-registry/redis-cert/tls.crt"}
 - {name: REGISTRY_REDIS_TLS_KEY, value: "/etc/docker-registry/redis-cert/tls.key"}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- /*
+docker-registry.oldRedisEnv (root context): what registry 2 read in `configData.redis` and registry 3
+reads elsewhere. It does not start without `addrs`, and would speak to Redis in the clear without a file
+of authorities. The old pool has no meaning there; its own is larger.
+*/}}
+{{- define "docker-registry.oldRedisEnv" -}}
+{{- if ne (include "docker-registry.imageMajor" .) "2" }}
+{{- $addr := include "docker-registry.configured" (list . "redis" "addr") }}
+{{- if and $addr (not (include "docker-registry.configured" (list . "redis" "addrs"))) }}
+- {name: REGISTRY_REDIS_ADDRS, value: {{ list $addr | toJson | quote }}}
+{{- $encrypted := eq (include "docker-registry.configured" (list . "redis" "tls" "enabled")) "true" }}
+{{- if and $encrypted (not .Values.redis.tls.enabled) }}
+- {name: REGISTRY_REDIS_TLS_ROOTCAS, value: "[\"/etc/ssl/certs/ca-certificates.crt\"]"}
 {{- end }}
 {{- end }}
 {{- end }}

@@ -17,7 +17,7 @@ AT_MOST = 180  # seconds of load: metrics are 10 s apart, and the autoscaler loo
 def test_replicas_follow_the_load_and_the_collection_still_works(
     release: Release, measured: Callable[[str], None]
 ) -> None:
-    """Seen to fail: `replicas` in the Deployment too; with `resources` empty it never scales."""
+    """Seen to fail: with `resources` empty, of which nothing can be a percentage."""
     release.install(
         {
             "persistence.enabled": "true",

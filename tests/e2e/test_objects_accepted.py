@@ -90,7 +90,7 @@ def rendered(release: Release, values: dict[str, Any]) -> list[dict[str, Any]]:
 
 @pytest.mark.usefixtures("definitions")
 def test_every_kind_of_object_is_accepted(release: Release) -> None:
-    """Seen to fail: a rule of the NetworkPolicy with `port: "http"` and protocol `HTTP`."""
+    """Seen to fail: a rule of the NetworkPolicy with `protocol: HTTP`."""
     objects = rendered(release, EVERYTHING)
     stateful = rendered(release, {**EVERYTHING, "useStatefulSet": True, "autoscaling": {}})
 

@@ -154,8 +154,12 @@ def test_azure_logs_in_as_it_is_told(render: Renderer) -> None:
     }
     assert reference(rendered, f"{prefix}SECRET") == (OWN, "azureClientSecret", False)
     assert data(rendered)["azureClientSecret"] == "hidden"
-    assert "REGISTRY_STORAGE_AZURE_ACCOUNTKEY" not in env
-    named = {"secretRef": "keys"}
+    named: dict[str, Any] = {"secretRef": "keys", "secretKeys": {"clientSecret": "client"}}
+    identity = {**identity, "secret": ""}
+    values = {"azure": {**AZURE["azure"], "credentials": identity}, "secrets": {"azure": named}}
+    rendered = render({**AZURE, **values})
+    assert reference(rendered, f"{prefix}SECRET") == ("keys", "client", False)
+    assert "REGISTRY_STORAGE_AZURE_ACCOUNTKEY" not in env_of(rendered)
     rendered = render({**AZURE, "secrets": {"azure": named}})
     assert env_of(rendered)[f"{prefix}TYPE"] == "shared_key"
     assert reference(rendered, "REGISTRY_STORAGE_AZURE_ACCOUNTKEY")[:2] == (

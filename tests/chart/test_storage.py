@@ -114,6 +114,7 @@ def test_a_stateful_set_has_claims_of_its_own(render: Renderer) -> None:
     which no upgrade could change; `strategy` in place of `updateStrategy`.
     """
     values = {**STATEFUL, "persistence": {"enabled": True, "labels": {"backup": "nightly"}}}
+    values["updateStrategy"] = {"type": "OnDelete"}
     rendered = render({**values, "replicaCount": 2, "commonLabels": {"team": "images"}})
     assert not of_kind(rendered, "Deployment")
     assert not of_kind(rendered, "PersistentVolumeClaim")
@@ -125,6 +126,7 @@ def test_a_stateful_set_has_claims_of_its_own(render: Renderer) -> None:
     assert spec["serviceName"] == "test-docker-registry"
     assert spec["replicas"] == 2
     assert "strategy" not in spec
+    assert spec["updateStrategy"] == {"type": "OnDelete"}
     assert spec["volumeClaimTemplates"] == [
         {
             "metadata": {"name": "data", "labels": {"backup": "nightly"}},

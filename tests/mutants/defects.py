@@ -662,7 +662,8 @@ DEFECTS = (
             _network(
                 "http, whatever the registry speaks",
                 EXPOSURE,
-                '{{- ternary "https" "http" (not (empty (include "docker-registry.tlsSecret" .))) }}',
+                '{{- ternary "https" "http" (not (empty (or (include "docker-registry.tlsSecret" .) '
+                '(include "docker-registry.tests.ownTls" .)))) }}',
                 "http",
                 "test_n6_the_notes_name_the_port_and_the_scheme",
             ),

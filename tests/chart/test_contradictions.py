@@ -311,6 +311,10 @@ CASES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
         },
         ('ingress.hosts[0].paths is "registry/"', "slash"),
     ),
+    "a sub-path as a text": (
+        {"ingress": {"enabled": True, "hosts": [{"host": "a.example.com", "paths": "/sub"}]}},
+        ("ingress.hosts[0].paths is /sub",),
+    ),
     "a host without a name": (
         {"ingress": {"enabled": True, "hosts": [{"paths": ["/"]}]}},
         ("ingress.hosts[0] has no host",),

@@ -1,7 +1,8 @@
 """Values as people mistype them: good values of which one to three are changed.
 
-What is drawn comes from the manual: each value has a kind, and is replaced by another of its kind
-(texts that YAML would take for something else above all) or by one of a wrong kind.
+What is changed comes from the manual, where each value has a kind, or from the values themselves.
+It is replaced by another of its kind (texts that YAML would take for something else above all), or
+by one of a wrong kind.
 """
 
 import base64
@@ -9,6 +10,7 @@ import json
 from collections.abc import Iterable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -65,13 +67,16 @@ _DURATIONS = ["90s", "15m", "1h", "7d", "0", "", "1 hour", "-5m", "1.5h", "h", 9
 
 _WRONG: list[Any] = [None, True, False, 0, 7, -1, 1.5, 10**12, "text", [], ["a"], [None]]
 
+ValuePath = tuple[str | int, ...]
+"""Keys of maps and places in lists."""
+
 
 @dataclass(frozen=True)
 class Case:
     """A scenario's values and what was changed in them: new values by their paths."""
 
     scenario: Path
-    changes: dict[tuple[str, ...], Any]
+    changes: dict[ValuePath, Any]
 
     @property
     def values(self) -> dict[str, Any]:
@@ -81,18 +86,28 @@ class Case:
         return values
 
     def __str__(self) -> str:
-        told = {".".join(path): new for path, new in self.changes.items()}
+        told = {".".join(map(str, path)): new for path, new in self.changes.items()}
         return f"{self.scenario.stem} with {json.dumps(told, ensure_ascii=False)}"
 
 
-def _put(values: dict[str, Any], path: tuple[str, ...], new: Any) -> None:
-    at = values
+def _put(values: dict[str, Any], path: ValuePath, new: Any) -> None:
+    """Write into values; a change before this one may have taken away what it was in."""
+    at: Any = values
     for key in path[:-1]:
-        below = at.get(key)
-        if not isinstance(below, dict):
+        below = at.get(key) if isinstance(at, dict) else _item(at, key)
+        if not isinstance(below, dict | list):
+            if not isinstance(at, dict):
+                return
             below = at[key] = {}
         at = below
-    at[path[-1]] = new
+    if isinstance(at, dict):
+        at[str(path[-1])] = new
+    elif _item(at, path[-1]) is not None:
+        at[path[-1]] = new
+
+
+def _item(items: list[Any], at: str | int) -> Any:
+    return items[at] if isinstance(at, int) and at < len(items) else None
 
 
 def known_values() -> list[Value]:
@@ -110,11 +125,48 @@ def _worth_changing(value: Value) -> Iterator[Value]:
 
 def cases() -> st.SearchStrategy[Case]:
     """Draw a scenario and one to three changes."""
-    change = st.sampled_from(known_values()).flatmap(
+    return st.sampled_from(SCENARIOS).flatmap(_cases_of)
+
+
+def _cases_of(scenario: Path) -> st.SearchStrategy[Case]:
+    change = _known_changes()
+    if leaves := list(_leaves(merged(scenario), ())):
+        change = st.one_of(change, st.sampled_from(leaves).flatmap(_own_change))
+    changes = st.lists(change, min_size=1, max_size=3, unique_by=lambda pair: pair[0]).map(dict)
+    return st.builds(Case, st.just(scenario), changes)
+
+
+@lru_cache(maxsize=1)
+def _known_changes() -> st.SearchStrategy[tuple[ValuePath, Any]]:
+    return st.sampled_from(known_values()).flatmap(
         lambda value: st.tuples(st.just(value.path), _replacements(value))
     )
-    changes = st.lists(change, min_size=1, max_size=3, unique_by=lambda pair: pair[0]).map(dict)
-    return st.builds(Case, st.sampled_from(SCENARIOS), changes)
+
+
+def _leaves(value: Any, path: ValuePath) -> Iterator[tuple[ValuePath, Any]]:
+    """Yield everything that stands in values, but for maps."""
+    if path and not isinstance(value, dict):
+        yield path, value
+    if isinstance(value, dict):
+        for key, below in value.items():
+            yield from _leaves(below, (*path, key))
+    elif isinstance(value, list):
+        for at, below in enumerate(value):
+            yield from _leaves(below, (*path, at))
+
+
+def _own_change(leaf: tuple[ValuePath, Any]) -> st.SearchStrategy[tuple[ValuePath, Any]]:
+    path, old = leaf
+    wrong = st.sampled_from([*_WRONG, {}, [{}]])
+    if isinstance(old, bool):
+        kept: st.SearchStrategy[Any] = st.sampled_from([True, False, "true", "false"])
+    elif isinstance(old, int):
+        kept = st.integers(0, 70000)
+    elif isinstance(old, str):
+        kept = texts()
+    else:
+        kept = wrong
+    return st.tuples(st.just(path), st.one_of(kept, kept, kept, wrong))
 
 
 def texts() -> st.SearchStrategy[str]:
@@ -130,7 +182,7 @@ def _marked(text: str) -> str:
 
 def _replacements(value: Value) -> st.SearchStrategy[Any]:
     wrong = [*_WRONG, {}, {"a": "b"}] if kinds(value) != ["object"] else _WRONG
-    return st.one_of(_of_its_kind(value), _of_its_kind(value), st.sampled_from(wrong))
+    return st.one_of(*[_of_its_kind(value)] * 4, st.sampled_from(wrong))
 
 
 def _of_its_kind(value: Value) -> st.SearchStrategy[Any]:
@@ -169,23 +221,49 @@ def judged(case: Case, render: Renderer) -> tuple[str, list[str]]:
             named = any(_names(told, path) for path in case.changes)
             return "schema", [] if named else [f"the schema names no path: {told[-300:]}"]
         return "broken", [told[-600:]]
-    return "rendered", [*problems(objects), *_mangled(case, objects)]
+    strict = [] if any(map(_is_somebody_elses, case.changes)) else problems(objects)
+    return "rendered", [*strict, *_mangled(case, objects)]
 
 
-def _names(told: str, path: tuple[str, ...]) -> bool:
-    return any(separator.join(path) in told for separator in ("/", "."))
+@lru_cache(maxsize=1)
+def _free_maps() -> frozenset[ValuePath]:
+    return frozenset(
+        value.path
+        for value in known_values()
+        if (isinstance(value.default, list) or is_free(value)) and not is_text_map(value)
+    )
+
+
+def _is_somebody_elses(path: ValuePath) -> bool:
+    """Return whether a change is inside what Kubernetes or the registry reads, such as `affinity`.
+
+    The chart hands that on as it is; whether it is right is not the chart's to say.
+    """
+    return any(path[:length] in _free_maps() for length in range(1, len(path)))
+
+
+def _names(told: str, path: ValuePath) -> bool:
+    return any(separator.join(map(str, path)) in told for separator in ("/", "."))
 
 
 def _mangled(case: Case, objects: Iterable[Object]) -> list[str]:
     """Return where a drawn text came out as another."""
     drawn = {text for text in _texts(case.changes) if MARK in text}
-    forms = {form for text in drawn for form in (text, text.strip(), json.dumps(text)[1:-1])}
+    forms = {form for text in drawn for form in (text, text.strip(), _as_go_writes(text))}
     return [
         f"{object_id(thing)}: a text became {found!r}"
         for thing in objects
         for found in _texts(_opened(thing))
         if MARK in found and not any(form in found for form in forms)
     ]
+
+
+def _as_go_writes(text: str) -> str:
+    """Return a text inside JSON of Helm's `toJson`, which writes `&`, `<` and `>` as numbers."""
+    written = json.dumps(text, ensure_ascii=False)[1:-1]
+    for sign in "&<>":
+        written = written.replace(sign, f"\\u{ord(sign):04x}")
+    return written
 
 
 def _opened(thing: Object) -> Any:

@@ -49,7 +49,7 @@ pattern in it may be rewritten to that; any other alone leads them nowhere.
 - ingress.hosts[{{ $at }}] has no host. Write it as a text, or as a map with host and paths.
 {{- end }}
 {{- $paths := list }}
-{{- range $host.paths }}
+{{- range kindIs "slice" $host.paths | ternary $host.paths (list $host.paths | compact) }}
 {{- $paths = append $paths (kindIs "map" . | ternary (get (kindIs "map" . | ternary . dict) "path") .) }}
 {{- end }}
 {{- include "docker-registry.contradictions.paths" (list (printf "ingress.hosts[%d].paths" $at) $paths) }}

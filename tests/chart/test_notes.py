@@ -8,6 +8,7 @@ import pytest
 
 from helm_chart_test import object_id
 from helm_chart_test.fixtures import Renderer
+from support.run import run
 
 _COMMAND = re.compile(
     r"^ +(?:until )?((?:\w+=\$\()?(?:kubectl|curl|docker|helm) .*)$", re.MULTILINE
@@ -341,3 +342,28 @@ def test_the_scheme_is_the_registrys(render: Renderer) -> None:
     assert "http://" not in secure
     configured = {"http": {"tls": {"certificate": "/certificate", "key": "/key"}}}
     assert "https://127.0.0.1:5000/v2/" in render.notes({"configData": configured})
+
+
+@pytest.mark.parametrize(
+    ("found", "host"),
+    [
+        ("172.18.0.3", "172.18.0.3"),
+        ("172.18.0.3 fc00:f853::3", "172.18.0.3"),
+        ("fc00:f853::3 172.18.0.3", "[fc00:f853::3]"),
+        ("lb.example.com", "lb.example.com"),
+    ],
+)
+def test_an_address_is_one_that_a_url_can_have(render: Renderer, found: str, host: str) -> None:
+    """A node of two families has two. Seen to fail: without the brackets; both of them."""
+    gateway = {"networking": {"type": "gateway"}, "httproute": ROUTE}
+    for values in (
+        {"service": {"type": "NodePort"}},
+        {"service": {"type": "LoadBalancer"}, **gateway},
+        {"ingress": {"enabled": True, "hosts": []}},
+    ):
+        lines = re.findall(r"^  (?:NODE|ADDRESS|GATEWAY|HOST)=\$\(kubectl .*? \| (.*)\)$",
+                           render.notes(values), re.MULTILINE)  # fmt: skip
+        assert len(lines) == (2 if "networking" in values else 1)
+        for line in lines:
+            done = run("bash", "-c", line, input=found)
+            assert done.stdout.strip() == host

@@ -68,6 +68,11 @@ curl {{ if eq $auth "htpasswd" }}--user "$LOGIN" {{ else if $auth }}--include {{
 {{- end }}
 {{- end }}
 
+{{- /* docker-registry.notes.inUrl: the first of several addresses, in brackets if it is one of IPv6. */}}
+{{- define "docker-registry.notes.inUrl" -}}
+| sed 's/ .*//; s/.*:.*/[&]/'
+{{- end }}
+
 {{- define "docker-registry.notes.ingress" -}}
 {{- $namespace := include "docker-registry.namespace" . }}
 {{- range include "docker-registry.ingress.rules" . | fromJsonArray }}
@@ -75,7 +80,7 @@ curl {{ if eq $auth "htpasswd" }}--user "$LOGIN" {{ else if $auth }}--include {{
 {{- $scheme := include "docker-registry.notes.ingressScheme" (list $ $host) }}
 {{- if not $host }}
 {{- $host = "$HOST" }}
-  HOST=$(kubectl get ingress {{ include "docker-registry.fullname" $ }} -n {{ $namespace }} -o jsonpath='{.status.loadBalancer.ingress[0].ip}{.status.loadBalancer.ingress[0].hostname}')
+  HOST=$(kubectl get ingress {{ include "docker-registry.fullname" $ }} -n {{ $namespace }} -o jsonpath='{.status.loadBalancer.ingress[0].ip}{.status.loadBalancer.ingress[0].hostname}' {{ include "docker-registry.notes.inUrl" $ }})
 {{- end }}
 {{- $host = regexReplaceAll "^[*]" $host "registry" }}
   {{ include "docker-registry.notes.curl" (list $ (printf "%s://%s" $scheme $host)) }}
@@ -116,7 +121,7 @@ a parent that names a listener says it by the name.
 {{- $hosts := include "docker-registry.rendered" (list . .Values.httproute.hostnames) | fromYamlArray }}
 {{- if not $hosts }}
 {{- $hosts = list "$GATEWAY" }}
-  GATEWAY=$(kubectl get gateway {{ include "docker-registry.text" $parent.name }} -n {{ include "docker-registry.text" $parent.namespace | default $namespace }} -o jsonpath='{.status.addresses[0].value}')
+  GATEWAY=$(kubectl get gateway {{ include "docker-registry.text" $parent.name }} -n {{ include "docker-registry.text" $parent.namespace | default $namespace }} -o jsonpath='{.status.addresses[0].value}' {{ include "docker-registry.notes.inUrl" $ }})
 {{- end }}
 {{- range $hosts }}
 {{- $host := regexReplaceAll "^[*]" . "registry" }}
@@ -128,7 +133,7 @@ a parent that names a listener says it by the name.
 {{- define "docker-registry.notes.nodePort" -}}
 {{- $namespace := include "docker-registry.namespace" . }}
 {{- $scheme := include "docker-registry.scheme" . }}
-  NODE=$(kubectl get nodes -o jsonpath='{.items[0].status.addresses[?(@.type=="InternalIP")].address}')
+  NODE=$(kubectl get nodes -o jsonpath='{.items[0].status.addresses[?(@.type=="InternalIP")].address}' {{ include "docker-registry.notes.inUrl" $ }})
   PORT=$(kubectl get service {{ include "docker-registry.service.name" . }} -n {{ $namespace }} -o jsonpath='{.spec.ports[0].nodePort}')
   {{ include "docker-registry.notes.curl" (list . (printf "%s://$NODE:$PORT" $scheme)) }}
 {{- include "docker-registry.notes.login" (list . "$NODE:$PORT") }}
@@ -140,7 +145,7 @@ a parent that names a listener says it by the name.
 {{- $scheme := include "docker-registry.scheme" . }}
 {{- $port := .Values.service.port | int }}
   {{ $get }} --watch    # until it has an EXTERNAL-IP; then end it
-  ADDRESS=$({{ $get }} -o jsonpath='{.status.loadBalancer.ingress[0].ip}{.status.loadBalancer.ingress[0].hostname}')
+  ADDRESS=$({{ $get }} -o jsonpath='{.status.loadBalancer.ingress[0].ip}{.status.loadBalancer.ingress[0].hostname}' {{ include "docker-registry.notes.inUrl" $ }})
   {{ include "docker-registry.notes.curl" (list . (printf "%s://$ADDRESS:%d" $scheme $port)) }}
 {{- include "docker-registry.notes.login" (list . (printf "$ADDRESS:%d" $port)) }}
 {{- end }}

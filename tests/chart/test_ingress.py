@@ -59,6 +59,7 @@ def paths(spec: Object) -> list[tuple[str | None, str, str]]:
         ),
         ({"hosts": []}, [(None, "/", "Prefix")]),
         ({"hosts": [{"host": "a", "paths": ["/v2/"]}]}, [("a", "/v2/", "Prefix")]),
+        ({"hosts": [{"host": "a", "paths": "/v2/"}]}, [("a", "/v2/", "Prefix")]),
     ],
 )
 def test_hosts_are_texts_or_maps(

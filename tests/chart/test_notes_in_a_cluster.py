@@ -119,3 +119,12 @@ def test_the_check_finds_the_volume_of_a_stateful_set(tmp_path: Path) -> None:
     (job,) = (each for each in rendered if each["kind"] == "Job")
     volumes = job["spec"]["template"]["spec"]["volumes"]
     assert {"name": "data", "persistentVolumeClaim": {"claimName": "images"}} in volumes
+
+
+def test_a_recreate_that_has_to_wait_is_told(notes: Notes) -> None:
+    """Seen to fail: told of a first install's values, where nothing is in the way."""
+    values = {"updateStrategy": {"type": "Recreate"}}
+    told = "updateStrategy.type: Recreate comes into force with the next upgrade"
+    assert told in notes(values, workload("Deployment", "registry:3.1.1"))
+    assert told not in notes(values)
+    assert told not in notes({}, workload("Deployment", "registry:3.1.1"))

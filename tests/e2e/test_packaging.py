@@ -1,8 +1,11 @@
 """The chart from a registry: pushed to one release of ours, another one is installed from there."""
 
+import re
+
 import pytest
 
 import images
+from e2e.test_readme import shell
 from support.checkout import ROOT
 from support.cluster import Cluster, Release
 from support.run import run
@@ -32,5 +35,24 @@ def test_a_chart_that_was_pushed_installs_with_no_more_than_its_name(
     pods = cluster.get("pods", "-n", release.namespace, "-l", "release=registry")["items"]
     found = {each["image"] for pod in pods for each in pod["spec"]["initContainers"]}
     assert found == {f"{where}/registry-gc:{images.version()}"}
-    tested = cluster.helm("test", "registry", "-n", release.namespace, "--timeout", "2m")
-    assert tested.returncode == 0
+    cluster.helm("uninstall", "registry", "-n", release.namespace, "--wait")
+
+
+@pytest.mark.xdist_group("readme")
+def test_the_charts_own_page(cluster: Cluster, release: Release) -> None:
+    """What Artifact Hub shows, as it is written: an install, a test, a collection by hand."""
+    text = (ROOT / "chart" / "README.md").read_text("utf-8")
+    lines = [
+        line
+        for block in re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+        for line in block.splitlines()
+    ]
+
+    for line in lines:
+        asked = line.replace("CHART", str(release.chart)).replace("NAME", "registry")
+        shell(cluster, release, f"{asked} --wait --timeout 3m" if "upgrade" in line else asked)
+
+    assert [line.split()[1] for line in lines] == ["upgrade", "test", "upgrade", "create"]
+    succeeded, logs = release.job_logs("now")
+    assert succeeded, logs
+    cluster.helm("uninstall", "registry", "-n", release.namespace, "--wait")

@@ -74,7 +74,7 @@ name counts instead: given twice, server-side apply refuses it.
 {{- /* docker-registry.mountsTmp (root context): whether the user mounts a folder at /tmp, which two cannot. */}}
 {{- define "docker-registry.mountsTmp" -}}
 {{- range .Values.extraVolumeMounts }}
-{{- if eq (trimSuffix "/" .mountPath) "/tmp" }}true{{ end }}
+{{- if eq (include "docker-registry.renderedText" (list $ .mountPath) | trimSuffix "/") "/tmp" }}true{{ end }}
 {{- end }}
 {{- end }}
 

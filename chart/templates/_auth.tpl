@@ -16,13 +16,10 @@ Who may use the registry, and its own certificate. All helpers take the root con
 
 {{- /* docker-registry.auth: htpasswd, token, configured (in configData), or nothing: everybody may do everything. */}}
 {{- define "docker-registry.auth" -}}
-{{- $named := list }}
-{{- range .Values.extraEnvVars }}
-{{- $named = append $named .name }}
-{{- end }}
+{{- $extra := include "docker-registry.extraValues" . | fromYaml }}
 {{- if include "docker-registry.htpasswd" . }}htpasswd
 {{- else if include "docker-registry.tokenAuth" . }}token
-{{- else if or (include "docker-registry.configured" (list . "auth")) (has "REGISTRY_AUTH" $named) }}configured
+{{- else if or (include "docker-registry.configured" (list . "auth")) (hasKey $extra "REGISTRY_AUTH") }}configured
 {{- end }}
 {{- end }}
 

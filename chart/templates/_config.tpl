@@ -78,9 +78,10 @@ docker-registry.cacheKind: where the registry caches descriptors: inmemory, redi
 {{- if .Values.redis.addrs }}
 {{- $kind = "redis" }}
 {{- end }}
-{{- range .Values.extraEnvVars }}
-{{- if has .name (list "REGISTRY_STORAGE_CACHE_BLOBDESCRIPTOR" "REGISTRY_STORAGE_CACHE") }}
-{{- $kind = .value | default "" | toString }}
+{{- $extra := include "docker-registry.extraValues" . | fromYaml }}
+{{- range list "REGISTRY_STORAGE_CACHE" "REGISTRY_STORAGE_CACHE_BLOBDESCRIPTOR" }}
+{{- if hasKey $extra . }}
+{{- $kind = get $extra . }}
 {{- end }}
 {{- end }}
 {{- regexFind "inmemory|redis" $kind }}

@@ -23,12 +23,11 @@ may be missing, because it may come with the release.
 {{- $env := list }}
 {{- range $index, $each := $all }}
 {{- if eq $index (get $last $each.name) }}
-{{- if and $copied $each.valueFrom }}
+{{- if and $copied (kindIs "map" $each.valueFrom) }}
 {{- range $kind := list "secretKeyRef" "configMapKeyRef" }}
-{{- with get $each.valueFrom $kind }}
-{{- if ne .name $secret }}
-{{- $_ := set . "optional" true }}
-{{- end }}
+{{- $ref := get $each.valueFrom $kind }}
+{{- if and (kindIs "map" $ref) (ne (get (kindIs "map" $ref | ternary $ref dict) "name" | toString) $secret) }}
+{{- $_ := set $ref "optional" true }}
 {{- end }}
 {{- end }}
 {{- end }}
@@ -38,9 +37,32 @@ may be missing, because it may come with the release.
 {{- toYaml $env }}
 {{- end }}
 
-{{- /* docker-registry.extraEnvVars (root context): the user's own, through `tpl`. */}}
+{{- /*
+docker-registry.extraEnvVars (root context): the user's own, through `tpl`; names and values are texts,
+as they must be in a pod. One without a name is none.
+*/}}
 {{- define "docker-registry.extraEnvVars" -}}
-{{- include "docker-registry.rendered" (list . (.Values.extraEnvVars | default list)) }}
+{{- $found := list }}
+{{- range include "docker-registry.rendered" (list . (.Values.extraEnvVars | default list)) | fromYamlArray }}
+{{- $each := . }}
+{{- with include "docker-registry.text" .name }}
+{{- $_ := set $each "name" . }}
+{{- if hasKey $each "value" }}
+{{- $_ := set $each "value" (include "docker-registry.text" $each.value) }}
+{{- end }}
+{{- $found = append $found $each }}
+{{- end }}
+{{- end }}
+{{- toYaml $found }}
+{{- end }}
+
+{{- /* docker-registry.extraValues (root context): the same as a map of names to values, empty for a reference. */}}
+{{- define "docker-registry.extraValues" -}}
+{{- $values := dict }}
+{{- range include "docker-registry.extraEnvVars" . | fromYamlArray }}
+{{- $_ := set $values .name (.value | default "") }}
+{{- end }}
+{{- toYaml $values }}
 {{- end }}
 
 {{- /* docker-registry.envFrom (root context): whole Secrets and ConfigMaps of the user. A variable of `env` counts more. */}}
@@ -52,8 +74,11 @@ may be missing, because it may come with the release.
 {{- define "docker-registry.envFrom.optional" -}}
 {{- $sources := include "docker-registry.envFrom" . | fromYamlArray }}
 {{- range $sources }}
-{{- with .secretRef }}{{ $_ := set . "optional" true }}{{ end }}
-{{- with .configMapRef }}{{ $_ := set . "optional" true }}{{ end }}
+{{- range list .secretRef .configMapRef }}
+{{- if kindIs "map" . }}
+{{- $_ := set . "optional" true }}
+{{- end }}
+{{- end }}
 {{- end }}
 {{- toYaml $sources }}
 {{- end }}
@@ -87,8 +112,8 @@ may be missing, because it may come with the release.
 
 {{- /* docker-registry.tracing (root context): true where the user says where traces go. */}}
 {{- define "docker-registry.tracing" -}}
-{{- range .Values.extraEnvVars }}
-{{- if hasPrefix "OTEL_EXPORTER_OTLP_" .name }}true{{ end }}
+{{- range $name, $value := include "docker-registry.extraValues" . | fromYaml }}
+{{- if hasPrefix "OTEL_EXPORTER_OTLP_" $name }}true{{ end }}
 {{- end }}
 {{- end }}
 

@@ -82,16 +82,17 @@ secret that is given among its options is one too; Google's is a map, which must
 {{- $sections = append $sections (dict "prefix" "REGISTRY_STORAGE_S3_" "own" "s3" "from" $from "fields" (list "accessKey" "secretKey") "together" true) }}
 {{- else if eq .Values.storage "azure" }}
 {{- $from := include "docker-registry.withFallback" (list $secrets.azure (dict "accountName" $options.accountname "accountKey" $options.accountkey "container" $options.container "connectionString" $options.connectionstring)) | fromYaml }}
-{{- $identity := $options.credentials | default dict }}
+{{- $identity := $options.credentials }}
+{{- $type := include "docker-registry.text" $identity.type | default "shared_key" }}
 {{- $fields := list "accountName" "container" }}
-{{- if has ($identity.type | default "shared_key") (list "shared_key" "") }}
+{{- if eq $type "shared_key" }}
 {{- $fields = append $fields "accountKey" }}
 {{- end }}
 {{- $sections = append $sections (dict "prefix" "REGISTRY_STORAGE_AZURE_" "own" "azure" "from" $from "fields" $fields "optional" (list "accountName" "container")) }}
 {{- if $from.connectionString }}
 {{- $sections = append $sections (dict "prefix" "REGISTRY_STORAGE_AZURE_" "own" "azure" "from" (dict "connectionString" $from.connectionString) "fields" (list "connectionString")) }}
 {{- end }}
-{{- if or $identity.secret (eq ($identity.type | default "") "client_secret") }}
+{{- if or $identity.secret (eq $type "client_secret") }}
 {{- $client := dict "secret" $identity.secret "secretRef" $from.secretRef "secretKeys" (dict "secret" (get ($from.secretKeys | default dict) "clientSecret" | default "azureClientSecret")) }}
 {{- $sections = append $sections (dict "prefix" "REGISTRY_STORAGE_AZURE_CREDENTIALS_" "own" "azureClient" "from" $client "fields" (list "secret")) }}
 {{- end }}

@@ -65,6 +65,9 @@ selector:
 {{- $_ := set $options (lower $key) $value }}
 {{- end }}
 {{- end }}
+{{- if and (eq .Values.storage "azure") (not (kindIs "map" $options.credentials)) }}
+{{- $_ := set $options "credentials" dict }}
+{{- end }}
 {{- toYaml $options }}
 {{- end }}
 
@@ -79,7 +82,7 @@ another way (docker-registry.credentials). `false` is an answer: a MinIO without
 {{- range index $secret .Values.storage }}
 {{- $options = omit $options . }}
 {{- end }}
-{{- if and (eq .Values.storage "azure") (kindIs "map" $options.credentials) }}
+{{- if eq .Values.storage "azure" }}
 {{- $_ := set $options "credentials" (omit $options.credentials "secret") }}
 {{- end }}
 {{- include "docker-registry.pruned" $options }}
@@ -129,14 +132,14 @@ Registry 3 does not start without being told; 2.8 knows nothing but the key, and
 {{- $options := include "docker-registry.driverOptions.given" . | fromYaml }}
 {{- $told := include "docker-registry.configured" (list . "storage" "azure" "credentials") }}
 {{- $key := or $azure.accountKey $options.accountkey $azure.secretRef (include "docker-registry.existingSecret" .) }}
-{{- range .Values.extraEnvVars }}
-{{- if hasPrefix "REGISTRY_STORAGE_AZURE_CREDENTIALS" .name }}
+{{- range $name, $value := include "docker-registry.extraValues" . | fromYaml }}
+{{- if hasPrefix "REGISTRY_STORAGE_AZURE_CREDENTIALS" $name }}
 {{- $told = "true" }}
-{{- else if eq .name "REGISTRY_STORAGE_AZURE_ACCOUNTKEY" }}
+{{- else if eq $name "REGISTRY_STORAGE_AZURE_ACCOUNTKEY" }}
 {{- $key = "true" }}
 {{- end }}
 {{- end }}
-{{- if or $told ($options.credentials | default dict).type }}
+{{- if or $told $options.credentials.type }}
 {{- else if $key }}shared_key
 {{- else if not .Values.envFrom }}default_credentials
 {{- end }}

@@ -117,7 +117,8 @@ template that is somebody else's, such as Vault's.
 */}}
 {{- define "docker-registry.renderedText" -}}
 {{- $text := include "docker-registry.text" (index . 1) }}
-{{- if regexMatch "\\{\\{[^}]*([.](Release|Values|Chart|Capabilities|Template)\\b|\\binclude )" $text }}
+{{- $closed := not (contains "{{" (regexReplaceAll "\\{\\{[^{}]*\\}\\}" $text "")) }}
+{{- if and $closed (regexMatch "\\{\\{[^}]*([.](Release|Values|Chart|Capabilities|Template)\\b|\\binclude )" $text) }}
 {{- tpl $text (index . 0) }}
 {{- else }}
 {{- $text }}

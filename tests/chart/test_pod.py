@@ -137,6 +137,25 @@ def test_a_name_is_there_once_and_the_last_one_counts(render: Renderer) -> None:
         assert len(names) == len(set(names))
 
 
+def test_a_variable_is_a_text(render: Renderer) -> None:
+    """The cluster refuses a number, and a template must not end on one.
+
+    Seen to fail: extraEnvVars as they are given: `wrong type for value; expected string`.
+    """
+    extra = [{"name": "SIZE", "value": 1000000}, {"name": "ON", "value": False}, {"name": 5}]
+    env = env_of(render({"extraEnvVars": extra}))
+    assert (env["SIZE"], env["ON"]) == ("1000000", "false")
+    assert "5" in env
+
+
+def test_open_braces_are_no_template(render: Renderer) -> None:
+    """Seen to fail: `tpl` for whatever has two braces and the word .Release."""
+    annotations = {"of": "{{ .Release.Name", "is": "{{ .Release.Name }} {{"}
+    rendered = render({"podAnnotations": annotations})
+    found = workload(rendered)["spec"]["template"]["metadata"]["annotations"]
+    assert {name: found[name] for name in annotations} == annotations
+
+
 def test_who_says_where_traces_go_gets_traces(render: Renderer) -> None:
     """Seen to fail: OTEL_TRACES_EXPORTER=none beside the address of a collector (W8)."""
     address = {"name": "OTEL_EXPORTER_OTLP_ENDPOINT", "value": "http://otel:4318"}

@@ -4,7 +4,7 @@ before the first has left it. Not `Recreate` unless it is asked for, see below. 
 two pods of one name.
 */}}
 {{- define "docker-registry.strategy" -}}
-{{- $recreate := eq (.Values.updateStrategy.type | default "") "Recreate" }}
+{{- $recreate := eq (toString .Values.updateStrategy.type) "Recreate" }}
 {{- if and $recreate (include "docker-registry.recreateLater" .) }}
 type: RollingUpdate
 rollingUpdate:

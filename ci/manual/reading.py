@@ -126,6 +126,7 @@ def _hints(text: str, path: tuple[str, ...]) -> dict[str, Any]:
             "additionalProperties",
             "enum",
             "item",
+            "itemProperties",
             "maximum",
             "minimum",
             "pattern",

@@ -117,6 +117,8 @@ def _apply(made: dict[str, Any], value: Value) -> None:
     if "item" in hints:
         items = [hints["item"]] if isinstance(hints["item"], str) else hints["item"]
         made["items"] = {"type": _union([], items)}
+        if "itemProperties" in hints:
+            made["items"]["properties"] = hints["itemProperties"]
     if "integer" in kinds(value):
         made.setdefault("minimum", 0)
 

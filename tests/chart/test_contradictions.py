@@ -14,7 +14,10 @@ ON = {"enabled": True}
 MEMORY = {"storage": {"cache": {"blobdescriptor": "inmemory"}}}
 
 S3 = {"storage": "s3", "s3": {"bucket": "images", "region": "eu-1"}}
-AZURE = {"storage": "azure", "azure": {"accountname": "images", "container": "registry"}}
+AZURE: dict[str, Any] = {
+    "storage": "azure",
+    "azure": {"accountname": "images", "container": "registry"},
+}
 TOKEN = {"realm": "https://auth.example.com/token", "service": "registry", "issuer": "auth"}
 DIGEST = "sha256:" + "0" * 64
 
@@ -222,6 +225,18 @@ CASES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "a probe of two kinds": (
         {"livenessProbe": {"exec": {"command": ["true"]}, "tcpSocket": {"port": 5000}}},
         ("livenessProbe has exec and tcpSocket",),
+    ),
+    "a variable of the collector's": (
+        {"garbageCollect": ON, "extraEnvVars": [{"name": "GC_PERIOD", "value": "1h"}]},
+        ("extraEnvVars has GC_PERIOD", "garbageCollect"),
+    ),
+    "a variable without a name": (
+        {"extraEnvVars": [{"name": "A", "value": "b"}, {"value": "c"}]},
+        ("extraEnvVars[1] has no name",),
+    ),
+    "an identity in a word": (
+        {**AZURE, "azure": {**AZURE["azure"], "credentials": "default_credentials"}},
+        ('azure.credentials is "default_credentials"', "{type: default_credentials}"),
     ),
     "a test without end": ({"tests": {"timeout": "long"}}, ('tests.timeout: "long"',)),
     "a test without a password": (

@@ -134,6 +134,9 @@ def test_a_hint_says_what_the_default_cannot() -> None:
     assert _accepts(text, {"value": ["a"]})
     assert _accepts(text, {"value": {}})
     assert not _accepts(text, {"value": [1]})
+    named = "# @schema item:object; itemProperties:{name: {type: string}}\nvalue: []\n"
+    assert _accepts(named, {"value": [{"name": "a", "other": 1}]})
+    assert not _accepts(named, {"value": [{"name": 1}]})
     enum = "# Words.\n# @schema enum:[a, b]\nvalue: a\n"
     assert _accepts(enum, {"value": "b"})
     assert _accepts(enum, {"value": ""})
@@ -220,6 +223,7 @@ def test_the_peers_sections_are_open_and_ours_closed(each_helm: Renderer) -> Non
         ({"image": {"pullPolicy": "IfNotPresnt"}}, ("image", "pullPolicy")),
         ({"garbageCollect": {"restart": "sometimes"}}, ("garbageCollect", "restart")),
         ({"replicaCount": -1}, ("replicaCount",)),
+        ({"extraEnvVars": [{"name": 1.5}]}, ("extraEnvVars", "name")),
     ],
 )
 def test_what_is_of_the_wrong_kind_is_named(

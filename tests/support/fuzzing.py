@@ -243,7 +243,10 @@ def _is_somebody_elses(path: ValuePath) -> bool:
 
 
 def _names(told: str, path: ValuePath) -> bool:
-    return any(separator.join(map(str, path)) in told for separator in ("/", "."))
+    keys = [str(key) for key in path]
+    # Helm 4 names a place by a JSON pointer, where a slash inside a key is written ~1.
+    pointer = "/".join(key.replace("~", "~0").replace("/", "~1") for key in keys)
+    return pointer in told or ".".join(keys) in told
 
 
 def _mangled(case: Case, objects: Iterable[Object]) -> list[str]:

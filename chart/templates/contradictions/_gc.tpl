@@ -39,13 +39,17 @@ turned on: what is off contradicts nothing.
 {{- if not (regexMatch "^(0([.][0-9]+)?|1([.]0+)?)$" $ratio) }}
 - garbageCollect.maxDeleteRatio: {{ quote $ratio }} is not a share from 0 to 1, such as 0.8.
 {{- end }}
-{{- include "docker-registry.contradictions.gc.image" .Values.garbageCollect.image }}
+{{- $own := list "GC_DELETE_UNTAGGED" "GC_GRACE_PERIOD" "GC_MAX_DELETE_RATIO" "GC_MEMORY_START_DELAY" "GC_PEERS_HOST"
+  "GC_PERIOD" "GC_POD_IP" "GC_POD_NAME" "GC_PORT" "GC_QUARANTINE" "GC_RESTART" "GC_SETTLE_PERIOD" "GC_START_DELAY"
+  "GC_STOP_TIMEOUT" "GC_TOKEN_FILE" "GC_UPLOAD_GRACE_PERIOD" }}
+{{- range .Values.extraEnvVars }}
+{{- if has .name $own }}
+- extraEnvVars has {{ .name }}, which the collector is given from garbageCollect. Set it there, and remove the variable.
+{{- end }}
+{{- end }}
+{{- include "docker-registry.contradictions.image" (list "garbageCollect.image" .Values.garbageCollect.image) }}
 {{- include "docker-registry.contradictions.gc.durations" $gc }}
 {{- end }}
-{{- end }}
-
-{{- define "docker-registry.contradictions.gc.image" -}}
-{{- include "docker-registry.contradictions.image" (list "garbageCollect.image" .) }}
 {{- end }}
 
 {{- define "docker-registry.contradictions.gc.durations" -}}

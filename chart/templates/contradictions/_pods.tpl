@@ -40,6 +40,11 @@
 - {{ $key }} has {{ join " and " $handlers }}, of which a cluster takes one. Remove one.
 {{- end }}
 {{- end }}
+{{- range $at, $variable := .Values.extraEnvVars }}
+{{- if not $variable.name }}
+- extraEnvVars[{{ $at }}] has no name. Give it one, or remove it.
+{{- end }}
+{{- end }}
 {{- if .Values.tests.enabled }}
 {{- include "docker-registry.duration" (list "tests.timeout" .Values.tests.timeout) }}
 {{- end }}

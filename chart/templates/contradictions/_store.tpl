@@ -10,6 +10,10 @@
 {{- if and (eq $storage "swift") (eq (include "docker-registry.imageMajor" .) "3") }}
 - storage is swift, which registry 3 no longer has. Set image.tag: 2.8.3, or move the images to another storage first.
 {{- end }}
+{{- $identity := get .Values.azure "credentials" }}
+{{- if and (eq $storage "azure") $identity (not (kindIs "map" $identity)) }}
+- azure.credentials is {{ include "docker-registry.shown" $identity }}. Write {type: default_credentials}, or {type: client_secret} with clientid, tenantid and secret.
+{{- end }}
 {{- include "docker-registry.contradictions.driver" . }}
 {{- with .Values.persistence }}
 {{- if and .hostPath.path .existingClaim }}

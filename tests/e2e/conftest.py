@@ -20,14 +20,17 @@ from support.upgrading import WAYS, Moving
 FIRST_PORT = int(os.environ.get("E2E_FIRST_PORT") or 30500)
 
 
+RELEASES = pytest.StashKey[list[Release]]()
+"""Those of one test."""
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     """Show pods, events and logs when a test fails."""
     outcome = yield
     report = outcome.get_result()  # type: ignore[attr-defined]  # pluggy's result
     if report.when == "call" and report.failed:
-        release = getattr(item, "funcargs", {}).get("release")
-        if isinstance(release, Release):
+        for release in item.stash.get(RELEASES, []):
             report.sections.append(("the release when the test failed", release.describe()))
 
 
@@ -82,6 +85,7 @@ def release(
         "-"
     )
     release = Release(cluster, f"{name}-{uuid.uuid4().hex[:5]}", port)
+    request.node.stash.setdefault(RELEASES, []).append(release)
     release.create_namespace(enforce=enforce)
     yield release
     release.close()
@@ -90,9 +94,9 @@ def release(
 
 
 @pytest.fixture
-def start(cluster: Cluster, port: int) -> Iterator[Start]:
+def start(cluster: Cluster, port: int, request: pytest.FixtureRequest) -> Iterator[Start]:
     """Install a peer's chart in a namespace of its own."""
-    started: list[Release] = []
+    started: list[Release] = request.node.stash.setdefault(RELEASES, [])
 
     def installed(
         peer: Peer, way: str, values: Mapping[str, str] | None = None, *, reachable: bool = True

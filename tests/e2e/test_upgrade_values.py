@@ -6,7 +6,7 @@ import pytest
 
 from e2e.conftest import Measured, Start
 from support.chart import Helm
-from support.peers import PEERS, RISADAMS, TWUNI, Peer
+from support.peers import PEERS, RISADAMS, STABLE, TWUNI, Peer
 from support.upgrading import WAYS, Moving, Watch
 
 # Nothing but the question: a collection is a test of its own.
@@ -44,7 +44,7 @@ def test_reuse_values_moves_over_too(
 def test_an_address_that_the_cluster_chose_stays(start: Start, way: str) -> None:
     """No nodePort was given, so nothing that we render says which one it is.
 
-    Seen to fail: the Service's port called `http`.
+    Seen to fail: a new name for the Service of risadams (no `lookup`).
     """
     moving = start(RISADAMS, way, {"service.nodePort": "null", **PLAIN}, reachable=False)
     before = moving.standing()
@@ -55,6 +55,38 @@ def test_an_address_that_the_cluster_chose_stays(start: Start, way: str) -> None
 
     moving.rollback()
     assert moving.standing() == before
+
+
+@pytest.mark.full
+@EVERY_WAY
+@pytest.mark.parametrize("peer", PEERS, ids=lambda peer: peer.name)
+def test_what_is_around_the_registry_moves_too(start: Start, peer: Peer, way: str) -> None:
+    """An Ingress keeps its class and its backend, a budget its selector; metrics have a new port.
+
+    Seen to fail: `ingress.className` rendered as it is, which is no longer `nginx` by default.
+    """
+    around = {
+        **PLAIN,
+        "ingress.enabled": "true",
+        "ingress.hosts[0]": "registry.example.com",
+        "podDisruptionBudget.maxUnavailable": "1",
+        "service.annotations.team": "platform",
+        "podLabels.team": "platform",
+        **({} if peer is STABLE else {"metrics.enabled": "true"}),
+    }
+    moving = start(peer, way, around)
+    image = moving.push("before")
+    before = moving.standing(), _spec(moving, "ingress"), _spec(moving, "poddisruptionbudget")
+    assert before[1].get("ingressClassName") == ("nginx" if peer is TWUNI else None)
+
+    moving.upgrade(PLAIN)
+
+    assert moving.left_over() == []
+    after = moving.standing(), _spec(moving, "ingress"), _spec(moving, "poddisruptionbudget")
+    assert after == before
+    moving.assert_pulls(image)
+    moving.rollback()
+    assert (moving.standing(), _spec(moving, "ingress")) == before[:2]
 
 
 @pytest.mark.full
@@ -134,6 +166,13 @@ def test_what_was_changed_by_hand_is_named(start: Start, moved_with: Helm) -> No
 
     moving.assert_pulls(image)
     moving.push("after")
+
+
+def _spec(moving: Moving, kind: str) -> dict[str, Any]:
+    found: dict[str, Any] = moving.release.cluster.get(
+        kind, moving.release.fullname, "-n", moving.release.namespace
+    )["spec"]
+    return found
 
 
 def _deployment(moving: Moving) -> dict[str, Any]:

@@ -27,6 +27,38 @@ say, because a name with `_` in it cannot be told from two.
 {{- toYaml (mergeOverwrite (include "docker-registry.config" . | fromYaml) (deepCopy .Values.configSecret)) }}
 {{- end }}
 
+{{- /*
+docker-registry.redactedConfig: the same without what is secret, for a copy that may outlive its use: no
+text of configSecret below a name that speaks of secrets, and no login in an address. What is left is
+enough to read it, such as where Redis is.
+*/}}
+{{- define "docker-registry.redactedConfig" -}}
+{{- $redacted := get (include "docker-registry.redacted" (list .Values.configSecret false) | fromJson) "value" }}
+{{- toYaml (mergeOverwrite (include "docker-registry.config" . | fromYaml) $redacted) }}
+{{- end }}
+
+{{- define "docker-registry.redacted" -}}
+{{- $value := index . 0 }}
+{{- $hidden := index . 1 }}
+{{- if kindIs "map" $value }}
+{{- $new := dict }}
+{{- range $key, $each := $value }}
+{{- $hide := or $hidden (regexMatch "(?i)pass|secret|token|key|auth|cred|header" $key) }}
+{{- $_ := set $new $key (get (include "docker-registry.redacted" (list $each $hide) | fromJson) "value") }}
+{{- end }}
+{{- $value = $new }}
+{{- else if kindIs "slice" $value }}
+{{- $new := list }}
+{{- range $value }}
+{{- $new = append $new (get (include "docker-registry.redacted" (list . $hidden) | fromJson) "value") }}
+{{- end }}
+{{- $value = $new }}
+{{- else if kindIs "string" $value }}
+{{- $value = $hidden | ternary "unused" (regexReplaceAll "//[^/@]*@" $value "//") }}
+{{- end }}
+{{- toJson (dict "value" $value) }}
+{{- end }}
+
 {{- define "docker-registry.configFile" -}}
 {{- printf "%s/config.yml" (trimSuffix "/" .Values.configPath) }}
 {{- end }}

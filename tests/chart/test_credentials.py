@@ -440,3 +440,33 @@ def test_a_check_before_the_release_waits_for_no_secret_of_it(render: Renderer) 
     assert len(references) == 2
     assert all(each["optional"] for each in references)
     assert reference(rendered, "MINE") == ("later", "mine", False)
+
+
+def test_the_check_knows_where_redis_is(render: Renderer) -> None:
+    """It reads a copy of the configuration that may outlive it, so that has no secrets; but without
+    the address that configSecret names, it would refuse what is right.
+
+    Seen to fail: the Job's ConfigMap with configData alone; with all of configSecret.
+    """
+    values: dict[str, Any] = {
+        "garbageCollect": {"enabled": True},
+        "configData": {"storage": {"cache": {"blobdescriptor": "redis"}}},
+        "configSecret": {
+            "redis": {"addrs": ["redis:6379"], "password": "hidden-1", "db": 3},
+            "notifications": {
+                "endpoints": [
+                    {"url": "https://u:hidden-2@x/", "headers": {"Authorization": ["hidden-3"]}}
+                ]
+            },
+            "auth": {"htpasswd": {"realm": "hidden-4", "path": "/mine"}},
+        },
+    }
+    rendered = render(values)
+    checked = of_kind(rendered, "ConfigMap")["test-docker-registry-preflight"]["data"]["config.yml"]
+    assert "hidden" not in checked
+    assert yaml.safe_load(checked)["redis"] == {
+        "addrs": ["redis:6379"],
+        "password": "unused",
+        "db": 3,
+    }
+    assert yaml.safe_load(checked)["notifications"]["endpoints"][0]["url"] == "https://x/"

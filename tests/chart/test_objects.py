@@ -192,5 +192,10 @@ def _of_the_user(thing: Object) -> bool:
 
 def _with_secrets(scenario: dict[str, Any]) -> dict[str, Any]:
     """Return the scenario with what would be generated given: then nothing is random."""
-    given = {"secrets": {"haSharedSecret": "given"}, "garbageCollect": {"token": "given"}}
+    secrets, collection = scenario.get("secrets") or {}, scenario.get("garbageCollect") or {}
+    given: dict[str, Any] = {}
+    if not (scenario.get("existingSecret") or secrets.get("haSharedSecretRef")):
+        given["secrets"] = {"haSharedSecret": "given"}
+    if not collection.get("tokenRef"):
+        given["garbageCollect"] = {"token": "given"}
     return merged(scenario, given)

@@ -118,7 +118,7 @@ def test_reuse_values_renders_whatever_was_set_there(reused: Path, each_helm: Re
     assert len(mine) > 10
     for path in mine:
         rendered = renderer(merged(path), upgrade=True)
-        assert {"ConfigMap", "Secret"} <= {thing["kind"] for thing in rendered}, path.stem
+        assert "ConfigMap" in {thing["kind"] for thing in rendered}, path.stem
         assert problems(rendered) == [], path.stem
 
 

@@ -83,32 +83,33 @@ def _of_service(spec: Object) -> Iterator[str]:
 
 def _of_pod(spec: Object, claimed: Sequence[str]) -> Iterator[str]:
     # A volume of a StatefulSet's claim templates replaces one of the same name.
-    own = [volume["name"] for volume in spec.get("volumes") or []]
+    own = [str(volume.get("name", "")) for volume in spec.get("volumes") or []]
     volumes = [*claimed, *(name for name in own if name not in claimed)]
     yield from _twice("volume", own)
     for volume in spec.get("volumes") or []:
         if len(volume) > 2:
-            yield f"volume {volume['name']} is several things: {sorted(set(volume) - {'name'})}"
+            yield f"volume {volume.get('name')} is several things: {sorted(set(volume) - {'name'})}"
     every = [*(spec.get("initContainers") or []), *spec["containers"]]
-    yield from _twice("container", [container["name"] for container in every])
-    for name in [*volumes, *(container["name"] for container in every)]:
+    names = [str(container.get("name", "")) for container in every]
+    yield from _twice("container", names)
+    for name in [*volumes, *names]:
         if not _DNS_LABEL.fullmatch(name) or len(name) > 63:
             yield f"{name!r} is no name of a container or a volume"
     for container in every:
         for told in _of_container(container, volumes):
-            yield f"container {container['name']}: {told}"
+            yield f"container {container.get('name')}: {told}"
 
 
 def _of_container(container: Object, volumes: Sequence[str]) -> Iterator[str]:
     mounts = container.get("volumeMounts") or []
     for mount in mounts:
-        if mount["name"] not in volumes:
-            yield f"it mounts {mount['name']!r}, which is no volume of the pod"
-    yield from _twice("mount path", [mount["mountPath"].rstrip("/") for mount in mounts])
-    yield from _twice("variable", [entry["name"] for entry in container.get("env") or []])
+        if mount.get("name") not in volumes:
+            yield f"it mounts {mount.get('name')!r}, which is no volume of the pod"
+    yield from _twice("mount path", [str(mount.get("mountPath")).rstrip("/") for mount in mounts])
+    yield from _twice("variable", [entry.get("name") for entry in container.get("env") or []])
     for entry in container.get("env") or []:
         if "value" in entry and "valueFrom" in entry:
-            yield f"variable {entry['name']} has a value and a source"
+            yield f"variable {entry.get('name')} has a value and a source"
     ports = container.get("ports") or []
     names = [port["name"] for port in ports if "name" in port]
     yield from _twice("port name", names)

@@ -29,7 +29,7 @@ def restricted_problems(pod: Object) -> list[str]:
     for volume in spec.get("volumes", []):
         kinds = set(volume) - {"name"}
         if not kinds <= _VOLUMES:
-            found.append(f"volume {volume['name']} is a {', '.join(sorted(kinds))}")
+            found.append(f"volume {volume.get('name')} is a {', '.join(sorted(kinds))}")
     of_pod = spec.get("securityContext") or {}
     for name, container in containers(pod).items():
         of_container = container.get("securityContext") or {}

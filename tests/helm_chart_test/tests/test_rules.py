@@ -147,5 +147,11 @@ def test_a_broken_rule_is_told(told: str) -> None:
     assert told in found[0]
 
 
+@pytest.mark.parametrize("part", ["volumes", "initContainers"])
+def test_a_thing_without_a_name_is_told(part: str) -> None:
+    """By a line, not by an exception. Seen to fail: `volume["name"]`."""
+    assert rule_problems([changed(WORKLOAD, ("spec", "template", "spec", part), [{}])])
+
+
 def test_one_object_twice_is_told() -> None:
     assert rule_problems([SERVICE, SERVICE]) == ["Service/a is there 2 times"]

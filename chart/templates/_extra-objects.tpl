@@ -26,10 +26,17 @@ for it name a line of a template that its user has never seen.
 */}}
 {{- define "docker-registry.extraObjects.problem" -}}
 {{- $read := fromYaml . }}
+{{- $texts := and (kindIs "string" $read.apiVersion) (kindIs "string" $read.kind) }}
 {{- if hasKey $read "Error" }}it is no YAML map ({{ $read.Error | replace "\n" " " | trunc 200 }})
-{{- else if not (and $read.apiVersion $read.kind) }}it has no apiVersion or no kind
+{{- else if not (and $texts $read.apiVersion $read.kind) }}it has no apiVersion or no kind
 {{- else if not (kindIs "map" $read.metadata) }}it has no metadata.name
-{{- else if not (or $read.metadata.name $read.metadata.generateName) }}it has no metadata.name
+{{- else if not (kindIs "string" ($read.metadata.name | default $read.metadata.generateName)) }}it has no metadata.name that is a text
+{{- else if not (kindIs "map" ($read.metadata.annotations | default dict)) }}its metadata.annotations are no map
+{{- else }}
+{{- range $key, $value := $read.metadata.annotations }}
+{{- if not (kindIs "string" $value) }}its annotation {{ $key }} is no text; put it between quotes{{ break }}
+{{- end }}
+{{- end }}
 {{- end }}
 {{- end }}
 

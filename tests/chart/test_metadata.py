@@ -164,6 +164,12 @@ def test_objects_of_the_users_own_are_maps_or_texts(each_helm: Renderer) -> None
         ({"kind": "ConfigMap", "metadata": {"name": "a"}}, "it has no apiVersion or no kind"),
         ("apiVersion: v1\nkind: ConfigMap\n", "it has no metadata.name"),
         ({"apiVersion": "v1", "kind": "ConfigMap", "metadata": "a"}, "it has no metadata.name"),
+        ({**CONFIG_MAP, "kind": ["ConfigMap"]}, "it has no apiVersion or no kind"),
+        ({**CONFIG_MAP, "metadata": {"name": 5}}, "it has no metadata.name that is a text"),
+        (
+            {**CONFIG_MAP, "metadata": {"name": "a", "annotations": {"example.com/a": 5}}},
+            "its annotation example.com/a is no text",
+        ),
     ],
 )
 def test_what_is_no_object_is_named(render: Renderer, given: Any, told: str) -> None:

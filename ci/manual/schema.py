@@ -114,13 +114,21 @@ def _apply(made: dict[str, Any], value: Value) -> None:
     for key in ("minimum", "maximum", "pattern"):
         if key in hints:
             made[key] = hints[key]
-    if "item" in hints:
-        items = [hints["item"]] if isinstance(hints["item"], str) else hints["item"]
+    if items := _items(value):
         made["items"] = {"type": _union([], items)}
         if "itemProperties" in hints:
             made["items"]["properties"] = hints["itemProperties"]
     if "integer" in kinds(value):
         made.setdefault("minimum", 0)
+
+
+def _items(value: Value) -> list[str]:
+    """Return the kinds of a list's items: as its hint says, else those of the default's."""
+    said = value.hints.get("item", [])
+    if said or not isinstance(value.default, list):
+        return [said] if isinstance(said, str) else list(said)
+    kinds_of_items = {"string" if isinstance(item, str) else "object" for item in value.default}
+    return sorted(kinds_of_items)
 
 
 def _union(first: list[str], second: Sequence[str]) -> list[str]:

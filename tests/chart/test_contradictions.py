@@ -38,6 +38,10 @@ CASES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
         {"service": {"nameOverride": "1st"}},
         ("service.nameOverride is 1st", "begins with a letter"),
     ),
+    "a name that goes into the label": (
+        {"nameOverride": "a,b", "fullnameOverride": "registry"},
+        ('nameOverride: "a,b" goes into labels',),
+    ),
     "a Secret of no name": (
         {"tlsSecretName": "registry_tls"},
         ('tlsSecretName: "registry_tls" is not a name',),

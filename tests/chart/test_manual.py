@@ -134,6 +134,7 @@ def test_a_hint_says_what_the_default_cannot() -> None:
     assert _accepts(text, {"value": ["a"]})
     assert _accepts(text, {"value": {}})
     assert not _accepts(text, {"value": [1]})
+    assert not _accepts("value: [a]\n", {"value": [1]})
     named = "# @schema item:object; itemProperties:{name: {type: string}}\nvalue: []\n"
     assert _accepts(named, {"value": [{"name": "a", "other": 1}]})
     assert not _accepts(named, {"value": [{"name": 1}]})

@@ -15,6 +15,10 @@ takes in one form only. It would refuse one object among those that it has alrea
 - {{ $name }}: {{ quote $text }} is not a name: {{ $told }}.
 {{- end }}
 {{- end }}
+{{- $inLabels := regexMatch "^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$" (include "docker-registry.name" .) }}
+{{- if and .Values.fullnameOverride (not $inLabels) }}
+- nameOverride: {{ quote .Values.nameOverride }} goes into labels, which have letters, digits, `-`, `_` and `.`.
+{{- end }}
 {{- $own := include "docker-registry.fullname" . }}
 {{- $services := or .Values.service.create .Values.metrics.enabled (eq (include "docker-registry.gc.inPod" .) "true") }}
 {{- if and $services (regexMatch "^[0-9]" $own) }}

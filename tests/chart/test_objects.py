@@ -91,6 +91,7 @@ def test_two_renders_differ_in_generated_secrets_alone(
     again = Renderer(render.chart, render.helm)  # remembers nothing yet
     version = KUBE_VERSIONS[0]
     first, second = (each(scenario, kube_version=version) for each in (render, again))
+    assert len(first) > 3
     found = differences(first, second)
     fullname = scenario.get("fullnameOverride", "test-docker-registry")
     assert {path.replace(fullname, "test-docker-registry") for path in found} <= GENERATED

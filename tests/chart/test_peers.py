@@ -13,7 +13,7 @@ import pytest
 from helm_chart_test import merged
 from helm_chart_test.fixtures import Renderer
 from helm_chart_test.reading import mapping
-from support.chart import CHART, PEER_DEFAULTS, PEERS, VALUES, problems
+from support.chart import PEER_DEFAULTS, PEERS, VALUES, problems
 
 # Values that each peer's templates or README know and its defaults lack; a `*` takes all below it.
 # Source: ../shared/reference/chart-peers.md, 1.1 and 1.3.
@@ -91,10 +91,12 @@ def test_the_defaults_are_the_peers(peer: str) -> None:
 
 
 @pytest.fixture(scope="session", params=PEER_DEFAULTS)
-def reused(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def reused(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, helm_chart: Path
+) -> Path:
     """Return our chart with a peer's values in place of ours: all that --reuse-values brings."""
     chart = tmp_path_factory.mktemp(request.param) / "chart"
-    copy_of(CHART, chart)
+    copy_of(helm_chart, chart)
     (chart / "values.yaml").write_text(PEER_DEFAULTS[request.param].read_text("utf-8"), "utf-8")
     return chart
 

@@ -120,9 +120,9 @@ def test_pods_with_a_store_each_are_no_peers(render: Renderer) -> None:
 
 
 def test_the_check_reads_no_secret_configuration(render: Renderer) -> None:
-    """A copy would outlive a check that failed; but without a version it could read nothing.
+    """A copy would outlive a check that failed; but without the rest it could read nothing.
 
-    Seen to fail: docker-registry.effectiveConfig in the Job's ConfigMap; no version there.
+    Seen to fail: docker-registry.effectiveConfig in the Job's ConfigMap; configData alone there.
     """
     endpoint = {"name": "a", "url": "https://user:hidden@example.com"}
     secret = {"version": 0.1, "notifications": {"endpoints": [endpoint]}}

@@ -54,16 +54,3 @@ podAffinity:
           {{- include "docker-registry.selector" . | nindent 10 }}
 {{- end }}
 {{- end }}
-
-{{- /*
-docker-registry.preflight.config (root context): what the Job reads. Not configSecret: a copy of it would
-outlive a check that failed, also after an uninstall. But without a version no configuration can be read.
-*/}}
-{{- define "docker-registry.preflight.config" -}}
-{{- $config := include "docker-registry.config" . | fromYaml }}
-{{- $version := get .Values.configSecret "version" }}
-{{- if $version }}
-{{- $_ := set $config "version" $version }}
-{{- end }}
-{{- toYaml $config }}
-{{- end }}

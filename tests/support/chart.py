@@ -33,11 +33,6 @@ PEER_DEFAULTS = {path.parent.name: path for path in sorted(VALUES.glob("peers/*/
 KUBE_VERSIONS = ("1.29", kubernetes_versions()[-1])
 """The oldest Kubernetes that the chart supports, and the newest that there are schemas of."""
 
-CUSTOM_KINDS = frozenset(
-    {"Certificate", "HTTPRoute", "PodMonitor", "PrometheusRule", "ServiceMonitor"}
-)
-"""Kinds of other projects; their schemas do not come with Kubernetes."""
-
 
 @lru_cache(maxsize=1)
 def _custom() -> CustomSchemas:

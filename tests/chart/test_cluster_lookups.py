@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from helm_chart_test import Object, differences, fake_cluster, merged, object_id, render
+from helm_chart_test import HelmError, Object, differences, fake_cluster, merged, object_id, render
 from support.chart import CHART, Helm, helm_of
 from support.checkout import ROOT
 
@@ -93,6 +93,26 @@ def test_somebody_elses_service_is_left_alone(upgrade: Upgrade) -> None:
     for owner in ({**OWNER, "meta.helm.sh/release-name": "other"}, {}):
         rendered = upgrade({}, thing("Service", "registry", owner=owner))
         assert find(rendered, "Service/test-docker-registry")
+
+
+def test_a_node_port_that_the_old_service_holds_is_told_before(upgrade: Upgrade) -> None:
+    """Helm makes the new Service first, and the cluster would refuse it.
+
+    Seen to fail: portHolder that finds nothing; one that also counts another release's Service.
+    """
+    renamed = {"service": {"type": "NodePort", "nodePort": 30500, "nameOverride": "renamed"}}
+    spec = {
+        "selector": {"app": "docker-registry", "release": "test"},
+        "ports": [{"port": 5000, "nodePort": 30500}],
+    }
+    with pytest.raises(HelmError, match=r"Set service\.nameOverride: test-docker-registry"):
+        upgrade(renamed, thing("Service", "test-docker-registry", spec=spec))
+
+    others = {**OWNER, "meta.helm.sh/release-name": "other"}
+    assert find(
+        upgrade(renamed, thing("Service", "test-docker-registry", owner=others, spec=spec)),
+        "Service/renamed",
+    )
 
 
 CLAIM = "test-docker-registry"

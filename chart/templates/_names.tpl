@@ -107,10 +107,14 @@ the cluster would refuse it.
 
 {{- /*
 docker-registry.gc.cronJob.name: at most 52 characters, 18 of them the suffix: the controller appends
-11 to name a Job, and a Job may have 63.
+11 to name a Job, and a Job may have 63. What is cut is told from another release's by five more.
 */}}
 {{- define "docker-registry.gc.cronJob.name" -}}
-{{- include "docker-registry.fullname" . | trunc 34 | trimSuffix "-" }}-garbage-collector
+{{- $name := include "docker-registry.fullname" . }}
+{{- if gt (len $name) 34 }}
+{{- $name = printf "%s-%s" (trunc 29 $name | trimSuffix "-") (sha256sum $name | trunc 4) }}
+{{- end }}
+{{- $name }}-garbage-collector
 {{- end }}
 
 {{- /* A Job's name becomes a label of its pods: at most 63 characters, 10 of them the suffix. */}}

@@ -40,7 +40,12 @@ accessModes:
 resources:
   requests:
     storage: {{ include "docker-registry.text" .size | quote }}
-{{- $class := .storageClass | default $.Values.global.storageClass | default "" }}
+{{- $class := .storageClass | default "" }}
+{{- /* A parent chart's default is for new claims: that of one that is there cannot be changed. */}}
+{{- if and (not $class) $.Values.global.storageClass }}
+{{- $live := lookup "v1" "PersistentVolumeClaim" (include "docker-registry.namespace" $) (include "docker-registry.fullname" $) }}
+{{- $class = dig "spec" "storageClassName" (empty $live | ternary $.Values.global.storageClass "") $live }}
+{{- end }}
 {{- if eq $class "-" }}
 storageClassName: ""
 {{- else if $class }}
@@ -54,6 +59,27 @@ selector:
   {{- include "docker-registry.rendered" (list $ .) | nindent 2 }}
 {{- end }}
 {{- end }}
+{{- end }}
+
+{{- /*
+docker-registry.claim.left (root context): the spec of the claim that this release has made and that
+Helm would delete, images and all, if it were no longer written: those of the charts before lack the
+annotation that keeps them. Once it has that, it need not be written any more.
+*/}}
+{{- define "docker-registry.claim.left" -}}
+{{- $spec := dict }}
+{{- $found := dict }}
+{{- if and .Release.IsUpgrade .Values.persistence.keep }}
+{{- $found = lookup "v1" "PersistentVolumeClaim" (include "docker-registry.namespace" .) (include "docker-registry.fullname" .) }}
+{{- end }}
+{{- if $found }}
+{{- $notes := dig "metadata" "annotations" dict $found }}
+{{- $ours := and (eq (get $notes "meta.helm.sh/release-name") .Release.Name) (eq (get $notes "meta.helm.sh/release-namespace") .Release.Namespace) }}
+{{- if and $ours (ne (get $notes "helm.sh/resource-policy") "keep") }}
+{{- $spec = $found.spec }}
+{{- end }}
+{{- end }}
+{{- toYaml $spec }}
 {{- end }}
 
 {{- /* docker-registry.driverOptions.given: the driver's section of the values, names in small letters. */}}
@@ -200,5 +226,50 @@ Registry 3 does not start without being told; 2.8 knows nothing but the key, and
     items:
       - key: {{ ternary (get ($gcs.secretKeys | default dict) "keyfile" | default "gcsKeyfile") "gcsKeyfile" (not (empty $name)) | quote }}
         path: keyfile.json
+{{- end }}
+{{- end }}
+
+{{- /* docker-registry.storeNow (root context): where the images of this release are, in words. */}}
+{{- define "docker-registry.storeNow" -}}
+{{- $kind := include "docker-registry.volumeKind" . }}
+{{- if eq $kind "claim" }}the claim {{ include "docker-registry.claim.name" . }}
+{{- else if eq $kind "claimTemplate" }}the claims data-{{ include "docker-registry.fullname" . }}-0 and so on
+{{- else if eq $kind "hostPath" }}the node's folder {{ .Values.persistence.hostPath.path }}
+{{- else if eq $kind "emptyDir" }}the pod alone
+{{- else }}an object store
+{{- end }}
+{{- end }}
+
+{{- /* docker-registry.storeBefore (root context): the same of the workload that the cluster has, nothing without one. */}}
+{{- define "docker-registry.storeBefore" -}}
+{{- $namespace := include "docker-registry.namespace" . }}
+{{- $name := include "docker-registry.fullname" . }}
+{{- $found := dict }}
+{{- if .Release.IsUpgrade }}
+{{- /* Its own kind first: most who upgrade need no right to see the other. */}}
+{{- $kind := include "docker-registry.workload.kind" . }}
+{{- range list $kind (ternary "StatefulSet" "Deployment" (eq $kind "Deployment")) }}
+{{- if not $found }}
+{{- $found = lookup "apps/v1" . $namespace $name }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- with $found }}
+{{- $words := "an object store" }}
+{{- range dig "spec" "volumeClaimTemplates" list . }}
+{{- $words = printf "the claims data-%s-0 and so on" $name }}
+{{- end }}
+{{- range dig "spec" "template" "spec" "volumes" list . }}
+{{- if eq .name "data" }}
+{{- if .persistentVolumeClaim }}
+{{- $words = printf "the claim %s" .persistentVolumeClaim.claimName }}
+{{- else if .hostPath }}
+{{- $words = printf "the node's folder %s" .hostPath.path }}
+{{- else }}
+{{- $words = "the pod alone" }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- $words }}
 {{- end }}
 {{- end }}

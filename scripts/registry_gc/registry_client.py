@@ -17,6 +17,7 @@ from registry_gc.errors import AnswerError, ConfigurationError, RefusedError
 
 _TIMEOUT = 30.0  # seconds for one answer
 _REDIRECTS = 5
+_LARGEST = 64 << 20  # bytes of one answer; what we ask for is far smaller
 _CERTIFICATE = re.compile(
     r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL
 )  # a Secret's tls.crt has its issuers after the first one
@@ -204,7 +205,8 @@ class Registry:
             if answer.status not in (301, 302, 307, 308) or method not in ("GET", "HEAD"):
                 return answer
             # Without our credentials: where it leads is signed, and another's server.
-            url = urljoin(url, answer.headers.get("location", ""))
+            location = answer.headers.get("location", "")
+            url = location if "://" in location else urljoin(url, location)
             answer = _fetched(url, self.trust)
         return answer
 
@@ -263,16 +265,23 @@ class Registry:
 
 def _fetched(url: str, trust: Trust, headers: Mapping[str, str] | None = None) -> Answer:
     """Return what another server than the registry answers. Raises AnswerError."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError as error:
+        raise AnswerError(
+            f"the registry sends its clients to {url!r}, which is no address",
+            why=str(error),
+            next_step="look at auth.token.realm and http.host in the values",
+        ) from error
     connection: http.client.HTTPConnection
     if parts.scheme == "https":
         context = trust.elsewhere()
         connection = http.client.HTTPSConnection(
-            host, parts.port or 443, timeout=_TIMEOUT, context=context
+            host, port or 443, timeout=_TIMEOUT, context=context
         )
     else:
-        connection = http.client.HTTPConnection(host, parts.port or 80, timeout=_TIMEOUT)
+        connection = http.client.HTTPConnection(host, port or 80, timeout=_TIMEOUT)
     path = f"{parts.path or '/'}{'?' + parts.query if parts.query else ''}"
     try:
         return _exchanged(connection, "GET", path, headers or {}, None)
@@ -296,7 +305,12 @@ def _exchanged(
         connection.request(method, path, body=body, headers=dict(headers))
         answer = connection.getresponse()
         found = {name.lower(): value for name, value in answer.getheaders()}
-        return Answer(answer.status, found, answer.read())
+        content = answer.read(_LARGEST + 1)
+        if len(content) > _LARGEST:
+            raise ConnectionError(f"an answer of more than {_LARGEST >> 20} MiB")
+        if answer.length:
+            raise http.client.IncompleteRead(content, answer.length)
+        return Answer(answer.status, found, content)
     except http.client.HTTPException as error:
         # A connection that breaks is one that was never answered.
         raise ConnectionError(f"no whole answer: {error!r}") from error

@@ -124,7 +124,9 @@ def claim(mode: str) -> Object:
 
 def workload(ready: int) -> Object:
     status = {"readyReplicas": ready} if ready else {}
-    return thing("Deployment", "test-docker-registry", status=status)
+    volume = {"name": "data", "persistentVolumeClaim": {"claimName": CLAIM}}
+    spec = {"template": {"spec": {"volumes": [volume], "containers": []}}}
+    return thing("Deployment", "test-docker-registry", spec=spec, status=status)
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,9 @@ def test_common_labels_change_no_selector_and_no_claim(rendered: list[Object]) -
     Seen to fail: docker-registry.labels in the StatefulSet's claims; commonLabels over `app`.
     """
     fixed = {"app": "docker-registry", "release": "test"}
+    pods = {thing["kind"] for thing in rendered if pod_template(thing) is not None}
+    assert pods & {"Deployment", "StatefulSet"}
+    assert pods & {"CronJob", "Job", "Pod"}
     for thing in rendered:
         spec = thing.get("spec", {})
         selector = spec.get("selector", {}).get("matchLabels", {})

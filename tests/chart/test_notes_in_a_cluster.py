@@ -106,7 +106,9 @@ def test_users_of_an_existing_secret_that_nobody_asks_for_are_told(notes: Notes)
 def test_the_check_finds_the_volume_of_a_stateful_set(tmp_path: Path) -> None:
     """Its pod is where a volume of one node is. Seen to fail: only a Deployment looked up."""
     claim = thing("PersistentVolumeClaim", "images", spec={"accessModes": ["ReadWriteOnce"]})
-    running = thing("StatefulSet", "test-docker-registry", status={"readyReplicas": 1})
+    volume = {"name": "data", "persistentVolumeClaim": {"claimName": "images"}}
+    spec = {"template": {"spec": {"volumes": [volume], "containers": []}}}
+    running = thing("StatefulSet", "test-docker-registry", spec=spec, status={"readyReplicas": 1})
     values = {
         "useStatefulSet": True,
         "persistence": {"existingClaim": "{{ .Chart.Name | trunc 0 }}images"},
@@ -128,3 +130,41 @@ def test_a_recreate_that_has_to_wait_is_told(notes: Notes) -> None:
     assert told in notes(values, workload("Deployment", "registry:3.1.1"))
     assert told not in notes(values)
     assert told not in notes({}, workload("Deployment", "registry:3.1.1"))
+
+
+def test_where_the_images_were_is_told_when_that_changes(notes: Notes) -> None:
+    """Seen to fail: the places not compared."""
+    volume = {"name": "data", "persistentVolumeClaim": {"claimName": "old"}}
+    spec = {"template": {"spec": {"volumes": [volume], "containers": []}}}
+    running = thing("Deployment", "test-docker-registry", spec=spec)
+
+    said = notes({"persistence": {"existingClaim": "new"}}, running)
+
+    assert "Until now the images were in the claim old; the registry now looks for them" in said
+    assert "Until now" not in notes({"persistence": {"existingClaim": "old"}}, running)
+
+
+def test_what_a_pod_would_wait_for_is_told(notes: Notes) -> None:
+    """Seen to fail: without notes.risks.missing; with it for a Secret that is there."""
+    spec: dict[str, Any] = {"template": {"spec": {"volumes": [], "containers": []}}}
+    running = thing("Deployment", "test-docker-registry", spec=spec)
+    values = {"tlsSecretName": "cert", "persistence": {"existingClaim": "images"}}
+
+    said = notes(values, running)
+    there = notes(
+        values, running, thing("Secret", "cert"), thing("PersistentVolumeClaim", "images")
+    )
+
+    assert "tlsSecretName is cert, and the namespace test-ns has no such Secret" in said
+    assert (
+        "persistence.existingClaim is images, and the namespace test-ns has no such claim" in said
+    )
+    assert "waits for it" not in there
+
+
+def test_a_password_file_that_nobody_can_log_in_with_is_told(notes: Notes) -> None:
+    """Seen to fail: any text taken for a line of htpasswd."""
+    for lines in ("alice:secret", "alice:$apr1$x$y", "alice"):
+        assert "nobody can log in" in notes({"secrets": {"htpasswd": lines}})
+    good = "# team\nalice:$2y$05$abcdefghijklmnopqrstuv"
+    assert "nobody can log in" not in notes({"secrets": {"htpasswd": good}})

@@ -195,8 +195,8 @@ DEFECTS = (
             _collection(
                 "the name is not cut",
                 NAMES,
-                '| trunc 34 | trimSuffix "-" }}-garbage-collector',
-                "}}-garbage-collector",
+                "{{- if gt (len $name) 34 }}",
+                "{{- if gt (len $name) 99 }}",
                 "test_g7_the_cron_jobs_name_fits",
             ),
         ),

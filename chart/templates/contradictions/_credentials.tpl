@@ -7,6 +7,8 @@
 - secrets.{{ $name }} is set, and secrets.{{ $name }}Ref.name is {{ $ref }}: it can only come from one of them. Remove one.
 {{- end }}
 {{- end }}
+{{- include "docker-registry.contradictions.ownSecrets" . }}
+{{- include "docker-registry.contradictions.readable" . }}
 {{- with .Values.auth.token }}
 {{- $keys := or .rootCertBundle .rootCertBundleRef.name .jwks }}
 {{- if and .rootCertBundle .rootCertBundleRef.name }}
@@ -65,5 +67,48 @@
 - tests.password is set and tests.username is not. Set both, or tests.secretRef.
 {{- end }}
 {{- end }}
+{{- end }}
+{{- end }}
+
+{{- /*
+docker-registry.contradictions.ownSecrets (root context): a Secret that this release makes itself, named as
+somebody else's: it would no longer be written, and Helm would delete it under the pods that read it.
+*/}}
+{{- define "docker-registry.contradictions.ownSecrets" -}}
+{{- $namespace := include "docker-registry.namespace" . }}
+{{- $own := list }}
+{{- range $suffix := list "secret" "tls" "gc" "config-secret" }}
+{{- $own = append $own (printf "%s-%s" (include "docker-registry.fullname" $) $suffix) }}
+{{- end }}
+{{- range $path, $text := include "docker-registry.namesOfOthers" . | fromYaml }}
+{{- $name := include "docker-registry.renderedText" (list $ $text) }}
+{{- if has $name $own }}
+{{- $notes := dig "metadata" "annotations" dict (lookup "v1" "Secret" $namespace $name) }}
+{{- if eq (get $notes "meta.helm.sh/release-name") $.Release.Name }}
+- {{ $path }} is {{ $name }}, which this release makes itself: Helm would delete it, and no pod could start. Copy it under another name, or remove {{ $path }}.
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- /*
+docker-registry.contradictions.readable (root context): options of drivers that are secrets, and that no
+value of this chart takes into a Secret: they would be read in the pod. The charts before ignored them.
+*/}}
+{{- define "docker-registry.contradictions.readable" -}}
+{{- $given := include "docker-registry.driverOptions.given" . | fromYaml }}
+{{- range $path := list "s3.sessiontoken" "swift.secretkey" "swift.accesskey" }}
+{{- $parts := splitList "." $path }}
+{{- if and (eq $.Values.storage (first $parts)) (get $given (last $parts)) }}
+- {{ $path }} is a secret and would be read in the pod. Put it into a Secret of yours, and set extraEnvVars: [{name: REGISTRY_STORAGE_{{ $path | upper | replace "." "_" }}, valueFrom: {secretKeyRef: {name: …, key: …}}}].
+{{- end }}
+{{- end }}
+{{- range $key, $value := omit .Values.redis "secretKeys" "secretRef" "password" "username" "sentinel" "tls" "addrs" }}
+{{- if and $value (regexMatch "(?i)password" $key) }}
+- redis.{{ $key }} is a secret and would be read in the pod. Set redis.sentinel.password.
+{{- end }}
+{{- end }}
+{{- if contains "@" (toJson .Values.redis.addrs) }}
+- redis.addrs has a login in it, which the registry does not take and everybody would read in the pod. Write host:port, and redis.username and redis.password.
 {{- end }}
 {{- end }}

@@ -20,11 +20,22 @@ takes in one form only. It would refuse one object among those that it has alrea
 - nameOverride: {{ quote .Values.nameOverride }} goes into labels, which have letters, digits, `-`, `_` and `.`.
 {{- end }}
 {{- $own := include "docker-registry.fullname" . }}
+{{- include "docker-registry.contradictions.renamed" . }}
 {{- $services := or .Values.service.create .Values.metrics.enabled (eq (include "docker-registry.gc.inPod" .) "true") }}
 {{- if and $services (regexMatch "^[0-9]" $own) }}
 - The release's objects would be called {{ $own }}, but a Service's name begins with a letter. Set fullnameOverride, such as registry-{{ $own }}.
 {{- else if and .Values.service.create (regexMatch "^[0-9]" .Values.service.nameOverride) }}
 - service.nameOverride is {{ .Values.service.nameOverride }}, but a Service's name begins with a letter. Set another one.
+{{- end }}
+{{- if gt (len .Values.service.nameOverride) 63 }}
+- service.nameOverride has {{ len .Values.service.nameOverride }} characters, and a Service's name at most 63.
+{{- end }}
+{{- /* Helm would change the Service first, which then leads nowhere, and be refused at the workload. */}}
+{{- $live := lookup "apps/v1" (include "docker-registry.workload.kind" .) (include "docker-registry.namespace" .) $own }}
+{{- $selector := include "docker-registry.selector" . | fromYaml }}
+{{- $was := dig "spec" "selector" "matchLabels" $selector $live }}
+{{- if and .Release.IsUpgrade (ne (toJson $was) (toJson $selector)) }}
+- {{ include "docker-registry.workload.kind" . }} {{ $own }} selects {{ toJson $was }} for ever, and would now have to select {{ toJson $selector }}. Set nameOverride as it was; or delete that {{ include "docker-registry.workload.kind" . }} first.
 {{- end }}
 {{- range $name, $text := include "docker-registry.namesOfOthers" . | fromYaml }}
 {{- $filled := include "docker-registry.renderedText" (list $ $text) }}
@@ -81,6 +92,21 @@ takes in one form only. It would refuse one object among those that it has alrea
 {{- end }}
 {{- else if and (kindIs "map" $default) (not (has $key (list "configData" "configSecret"))) }}
 {{- include "docker-registry.contradictions.labels" (list $root $value $default (printf "%s." $path)) }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- /*
+docker-registry.contradictions.renamed (root context): a new name or namespace makes all objects anew, and
+Helm deletes the old ones, the claim of the charts before with them.
+*/}}
+{{- define "docker-registry.contradictions.renamed" -}}
+{{- $short := contains .Chart.Name .Release.Name | ternary .Release.Name (printf "%s-%s" .Release.Name .Chart.Name) | trunc 63 | trimSuffix "-" }}
+{{- $now := printf "%s/%s" (include "docker-registry.namespace" .) (include "docker-registry.fullname" .) }}
+{{- if and .Release.IsUpgrade (ne $now (printf "%s/%s" .Release.Namespace $short)) }}
+{{- $notes := dig "metadata" "annotations" dict (lookup "v1" "PersistentVolumeClaim" .Release.Namespace $short) }}
+{{- if and (eq (get $notes "meta.helm.sh/release-name") .Release.Name) (eq (get $notes "meta.helm.sh/release-namespace") .Release.Namespace) (ne (get $notes "helm.sh/resource-policy") "keep") }}
+- The objects of this release have been called {{ $short }}, and would now be {{ $now }}: Helm would delete the claim {{ $short }} with all images. Remove nameOverride, fullnameOverride and namespace; or first: kubectl annotate pvc {{ $short }} -n {{ .Release.Namespace }} helm.sh/resource-policy=keep
 {{- end }}
 {{- end }}
 {{- end }}

@@ -15,12 +15,16 @@
 - azure.credentials is {{ include "docker-registry.shown" $identity }}. Write {type: default_credentials}, or {type: client_secret} with clientid, tenantid and secret.
 {{- end }}
 {{- include "docker-registry.contradictions.driver" . }}
+{{- include "docker-registry.contradictions.emptyStore" . }}
 {{- with .Values.persistence }}
 {{- if and .hostPath.path .existingClaim }}
 - persistence.hostPath.path is {{ .hostPath.path }} and persistence.existingClaim is {{ .existingClaim }}: the store can only be in one of them. Remove one.
 {{- end }}
 {{- if and .hostPath.path (not (hasPrefix "/" .hostPath.path)) }}
 - persistence.hostPath.path is {{ .hostPath.path }}, which is not a path from the root of the node. Begin it with a slash.
+{{- end }}
+{{- if has (.hostPath.path | clean) (list "/" "/bin" "/boot" "/dev" "/etc" "/home" "/lib" "/lib64" "/opt" "/proc" "/root" "/run" "/sbin" "/sys" "/tmp" "/usr" "/var" "/var/lib" "/var/log") }}
+- persistence.hostPath.path is {{ .hostPath.path }}, a folder of the node itself, which an init container would give to the registry's user. Set a folder of the registry's own, such as /var/lib/docker-registry.
 {{- end }}
 {{- if and .enabled (not .existingClaim) (not .hostPath.path) }}
 {{- include "docker-registry.quantity" (list "persistence.size" .size "10Gi") }}
@@ -78,5 +82,21 @@ It may also stand in configData, in configSecret, in a variable, or in a Secret 
 - storage is {{ $storage }}, but its {{ $key }} is not set, and the registry does not start without it. Set {{ get $names $key | default (printf "%s.%s" $storage $key) }}.
 {{- end }}
 {{- end }}
+{{- end }}
+{{- end }}
+
+{{- /*
+docker-registry.contradictions.emptyStore (root context): an upgrade after which the registry would start
+without its images, most often because the values of before were not given again.
+*/}}
+{{- define "docker-registry.contradictions.emptyStore" -}}
+{{- $before := include "docker-registry.storeBefore" . }}
+{{- $kind := include "docker-registry.volumeKind" . }}
+{{- $fullname := include "docker-registry.fullname" . }}
+{{- if and (eq $kind "emptyDir") (hasPrefix "the claim" $before) }}
+- persistence.enabled is false, but the images of this release are in {{ $before }}: the registry would start without them, and what is pushed then goes with its pod. Set persistence.enabled: true, or give all values of before again (helm upgrade --reset-then-reuse-values). If you mean it, first: kubectl delete deployment,statefulset {{ $fullname }} -n {{ include "docker-registry.namespace" . }}
+{{- end }}
+{{- if and (eq $kind "claimTemplate") (hasPrefix "the claim " $before) }}
+- useStatefulSet is true, but the images of this release are in {{ $before }}: the pods of a StatefulSet would begin with empty claims of their own. Set persistence.existingClaim: {{ trimPrefix "the claim " $before }} to go on with it, or useStatefulSet: false.
 {{- end }}
 {{- end }}

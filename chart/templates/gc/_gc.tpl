@@ -211,10 +211,15 @@ registry out of the Service.
 
 {{- /*
 docker-registry.gc.peersHost (root context): a name for all of the release's pods, where they may
-share a volume; in an emptyDir, or on a claim of its own, each has a store of its own.
+share a volume; in an emptyDir, or on a claim of its own, each has a store of its own, unless a volume of
+the user's holds it.
 */}}
 {{- define "docker-registry.gc.peersHost" -}}
-{{- if and (eq (include "docker-registry.gc.inPod" .) "true") (not (has (include "docker-registry.volumeKind" .) (list "emptyDir" "claimTemplate"))) }}
+{{- $moved := hasKey (include "docker-registry.extraValues" . | fromYaml) "REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY" }}
+{{- range .Values.extraVolumeMounts }}
+{{- $moved = or $moved (hasPrefix "/var/lib/registry" (include "docker-registry.text" .mountPath)) }}
+{{- end }}
+{{- if and (eq (include "docker-registry.gc.inPod" .) "true") (or $moved (not (has (include "docker-registry.volumeKind" .) (list "emptyDir" "claimTemplate")))) }}
 {{- printf "%s.%s.svc" (include "docker-registry.gc.peers.name" .) (include "docker-registry.namespace" .) }}
 {{- end }}
 {{- end }}

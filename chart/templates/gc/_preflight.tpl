@@ -29,8 +29,12 @@ yet, a claim for one pod, or no pod that it could join.
 {{- $modes := dig "spec" "accessModes" list $claim }}
 {{- if and $claim (not (has "ReadWriteOncePod" $modes)) }}
 {{- $workload := lookup "apps/v1" (include "docker-registry.workload.kind" .) $namespace (include "docker-registry.fullname" .) }}
+{{- $mounted := false }}
+{{- range dig "spec" "template" "spec" "volumes" list $workload }}
+{{- $mounted = or $mounted (eq (dig "persistentVolumeClaim" "claimName" "" .) (include "docker-registry.claim.name" $)) }}
+{{- end }}
 {{- if has "ReadWriteMany" $modes }}shared
-{{- else if dig "status" "readyReplicas" 0 $workload }}beside
+{{- else if and $mounted (dig "status" "readyReplicas" 0 $workload) }}beside
 {{- end }}
 {{- end }}
 {{- end }}
@@ -38,14 +42,16 @@ yet, a claim for one pod, or no pod that it could join.
 
 {{- /*
 docker-registry.preflight.affinity (root context): the user's rules for nodes, as for the registry's
-pod, and the node of the running pod where the volume is only there.
+pod; or the node of the running pod where the volume is only there, whatever the new rules say: both
+together would be no node at all for who moves the registry to another one.
 */}}
 {{- define "docker-registry.preflight.affinity" -}}
+{{- if ne (include "docker-registry.preflight.volume" .) "beside" }}
 {{- with .Values.affinity.nodeAffinity }}
 nodeAffinity:
   {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- if eq (include "docker-registry.preflight.volume" .) "beside" }}
+{{- else }}
 podAffinity:
   requiredDuringSchedulingIgnoredDuringExecution:
     - topologyKey: kubernetes.io/hostname

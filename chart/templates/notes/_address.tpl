@@ -29,7 +29,11 @@ take the root context unless they say otherwise.
 {{- end }}
   Inside the cluster: {{ include "docker-registry.tests.url" . }}
 {{- if and .Values.tests.enabled .Values.service.create }}
-  To try it, {{ if include "docker-registry.tests.readOnly" . }}with a request{{ else }}with a small image that is pushed, pulled and deleted{{ end }}:
+{{- if and (include "docker-registry.auth" .) (not (include "docker-registry.tests.secret" .)) }}
+  To try that nobody is let in without a password (and with tests.username and tests.password, a push too):
+{{- else }}
+  To try it, {{ if include "docker-registry.tests.readOnly" . }}with a request{{ else }}with a small image that is pushed{{ if .Values.persistence.deleteEnabled }}, pulled and deleted{{ else }} and pulled, and stays{{ end }}{{ end }}:
+{{- end }}
     helm test {{ .Release.Name }} -n {{ .Release.Namespace }}
 {{- end }}
 {{- end }}

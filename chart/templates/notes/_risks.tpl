@@ -8,9 +8,15 @@ helpers take the root context. What cannot work at all is refused instead (contr
 {{- include "docker-registry.notes.risks.reach" . }}
 {{- include "docker-registry.notes.risks.version" . }}
 {{- include "docker-registry.notes.risks.pods" . }}
+{{- include "docker-registry.notes.risks.missing" . }}
 {{- end }}
 
 {{- define "docker-registry.notes.risks.store" -}}
+{{- $before := include "docker-registry.storeBefore" . }}
+{{- $now := include "docker-registry.storeNow" . }}
+{{- if and $before (ne $before $now) }}
+- Until now the images were in {{ $before }}; the registry now looks for them in {{ $now }}, where they are only if you copied them. `helm rollback {{ .Release.Name }} -n {{ .Release.Namespace }}` goes back.
+{{- end }}
 {{- $volume := include "docker-registry.volumeKind" . }}
 {{- $several := or .Values.autoscaling.enabled (gt (.Values.replicaCount | int) 1) }}
 {{- if eq $volume "emptyDir" }}
@@ -34,6 +40,9 @@ helpers take the root context. What cannot work at all is refused instead (contr
 {{- $ways := include "docker-registry.notes.openWays" . | fromJsonArray }}
 {{- if and $ways (not $auth) }}
 - Anybody who reaches the {{ join " or the " $ways }} can pull{{ if not (include "docker-registry.tests.readOnly" .) }} and push{{ end }}. Set secrets.htpasswd, auth.token, or auth in configData.
+{{- end }}
+{{- if and .Values.secrets.htpasswd (not (regexMatch "(?m)^[^:#]+:[$]2[abxy]?[$]" (toString .Values.secrets.htpasswd))) }}
+- secrets.htpasswd has no line of the form name:$2y$…, the only form that the registry takes, so nobody can log in. Make one: htpasswd -Bbn NAME PASSWORD
 {{- end }}
 {{- $plain := include "docker-registry.notes.plainWays" . | fromJsonArray }}
 {{- if and $plain (eq $auth "htpasswd") }}
@@ -99,7 +108,7 @@ helpers take the root context. What cannot work at all is refused instead (contr
 {{- $needs = append $needs (printf "storage %s" $.Values.storage) }}
 {{- end }}
 {{- if $.Values.proxy.enabled }}
-{{- $needs = append $needs $.Values.proxy.remoteurl }}
+{{- $needs = append $needs (regexReplaceAll "//[^/@]*@" $.Values.proxy.remoteurl "//") }}
 {{- end }}
 {{- if eq (include "docker-registry.cacheKind" $) "redis" }}
 {{- $needs = append $needs "Redis" }}
@@ -158,6 +167,30 @@ an upgrade the cluster still has the workload of before: Helm tells this before 
 {{- if and $target (not (dig "requests" $resource "" $.Values.resources)) }}
 - autoscaling counts {{ $resource }} in percent of resources.requests.{{ $resource }}, which is not set, so it never scales by it. Set it, or empty autoscaling.target{{ ternary "CPU" "Memory" (eq $resource "cpu") }}UtilizationPercentage.
 {{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- /*
+docker-registry.notes.risks.missing (root context): what a pod of this release waits for. Only told: it
+may come with this very upgrade. Not known where Helm sees no cluster.
+*/}}
+{{- define "docker-registry.notes.risks.missing" -}}
+{{- if include "docker-registry.storeBefore" . }}
+{{- $namespace := include "docker-registry.namespace" . }}
+{{- $secrets := pick (include "docker-registry.namesOfOthers" . | fromYaml) "existingSecret" "tlsSecretName" "secrets.haSharedSecretRef.name"
+  "secrets.htpasswdRef.name" "garbageCollect.tokenRef.name" "proxy.secretRef" (printf "secrets.%s.secretRef" .Values.storage) }}
+{{- range $path, $text := $secrets }}
+{{- $name := include "docker-registry.renderedText" (list $ $text) }}
+{{- if and $name (not (lookup "v1" "Secret" $namespace $name)) }}
+- {{ $path }} is {{ $name }}, and the namespace {{ $namespace }} has no such Secret: the registry waits for it.
+{{- end }}
+{{- end }}
+{{- with .Values.persistence.existingClaim }}
+{{- $name := include "docker-registry.renderedText" (list $ .) }}
+{{- if not (lookup "v1" "PersistentVolumeClaim" $namespace $name) }}
+- persistence.existingClaim is {{ $name }}, and the namespace {{ $namespace }} has no such claim: the registry waits for it.
 {{- end }}
 {{- end }}
 {{- end }}

@@ -92,6 +92,10 @@ is all that this container has. What is in the folder is left as it is.
   volumeMounts:
     - name: data
       mountPath: /var/lib/registry/
+  {{- with .Values.resources }}
+  resources:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
 {{- end }}
 {{- end }}
 

@@ -15,6 +15,12 @@ from shell import ROOT, StepError, run, say
 from versions import REGISTRY_IMAGE
 
 _EXAMPLE = "registry.example.com/tools"
+# A release that runs keeps its values; a first install takes the chart's own.
+_INSTALL = "helm upgrade --install registry"
+_VALUES = (
+    "--reset-then-reuse-values --set persistence.enabled=true "
+    "--set persistence.deleteEnabled=true --set garbageCollect.enabled=true"
+)
 # host[:port][/path]; a name is what image names allow.
 _REGISTRY = re.compile(
     r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9a-fA-F:]+\])(?::[0-9]+)?"
@@ -58,10 +64,8 @@ def push(registry: str) -> None:
     registry = checked(registry, "push")
     engine.ensure()
     _push_image(registry)
-    print(
-        "helm upgrade --install registry ./chart --set garbageCollect.enabled=true "
-        f"--set garbageCollect.image.registry={registry}"
-    )
+    _warn_of_this_machine(registry)
+    print(f"{_INSTALL} ./chart {_VALUES} --set garbageCollect.image.registry={registry}")
 
 
 def package(registry: str, signature: Signature) -> Path:
@@ -107,10 +111,8 @@ def push_chart(registry: str, signature: Signature, flags: Sequence[str] = ()) -
     made = package(registry, signature)
     _push_image(registry)
     run(programs.program("helm"), "push", made, f"oci://{registry}", *flags)
-    print(
-        f"helm upgrade --install registry oci://{registry}/docker-registry "
-        f"--version {images.version()} --set garbageCollect.enabled=true"
-    )
+    _warn_of_this_machine(registry)
+    print(f"{_INSTALL} oci://{registry}/docker-registry --version {images.version()} {_VALUES}")
 
 
 def checked(registry: str, target: str) -> str:
@@ -130,6 +132,11 @@ def checked(registry: str, target: str) -> str:
             f"make {target} REGISTRY={_EXAMPLE}"
         )
     return found
+
+
+def only_this_machine(registry: str) -> bool:
+    """Return whether its address means another machine on each machine."""
+    return bool(re.match(r"(?:localhost|127\.[0-9.]+|\[::1\])(?=[:/]|$)", registry.lower()))
 
 
 def with_value(text: str, path: Sequence[str], value: str) -> str:
@@ -214,6 +221,14 @@ def _signing(signature: Signature) -> list[str]:
     if signature.passphrase_file:
         flags += ["--passphrase-file", signature.passphrase_file]
     return flags
+
+
+def _warn_of_this_machine(registry: str) -> None:
+    if only_this_machine(registry):
+        say(
+            f"{registry} is this machine: a node looks for it on itself. Unless each node has the "
+            "registry at that address, push to a name that nodes reach"
+        )
 
 
 def _push_image(registry: str) -> None:

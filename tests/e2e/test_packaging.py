@@ -48,11 +48,15 @@ def test_the_charts_own_page(cluster: Cluster, release: Release) -> None:
         for line in block.splitlines()
     ]
 
+    said = ""
     for line in lines:
         asked = line.replace("CHART", str(release.chart)).replace("NAME", "registry")
-        shell(cluster, release, f"{asked} --wait --timeout 3m" if "upgrade" in line else asked)
+        asked = f"{asked} --wait --timeout 3m" if "upgrade" in line else asked
+        said = shell(cluster, release, asked)
 
     assert [line.split()[1] for line in lines] == ["upgrade", "test", "upgrade", "create"]
-    succeeded, logs = release.job_logs("now")
+    job = re.search(r"job\.batch/(\S+) created", said)
+    assert job, said
+    succeeded, logs = release.job_logs(job[1])
     assert succeeded, logs
     cluster.helm("uninstall", "registry", "-n", release.namespace, "--wait")

@@ -190,6 +190,9 @@ of a tagged image and two uploads that nobody finished. Then all images of two r
 image of each other are deleted through the API, and the store is eight days old. Ours ran with its
 default periods and `--offline`, since no registry served the copies.
 
+Ours keeps more than 3.1.1 where something still needs it: the signature, which is one revision and
+three blobs.
+
 {remains}
 
 The folders `blobs/sha256/<two digits>` and `_uploads` are left on purpose: a push should not meet

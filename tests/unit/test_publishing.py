@@ -69,6 +69,48 @@ class TestWhereTo:
         assert publishing.checked(registry, "push") == registry.rstrip("/")
 
     @pytest.mark.parametrize(
+        ("registry", "local"),
+        [
+            ("localhost:5000", True),
+            ("127.0.0.1:5000/tools", True),
+            ("127.1.2.3", True),
+            ("[::1]:5000", True),
+            ("localhost.example.com/tools", False),
+            ("registry.example.com/localhost", False),
+            ("10.127.0.1:5000", False),
+        ],
+    )
+    def test_an_address_of_this_machine_is_known(self, registry: str, local: bool) -> None:
+        """No node reaches it. Seen to fail: look for the word anywhere."""
+        assert publishing.only_this_machine(registry) is local
+
+    @pytest.mark.parametrize("target", ["push", "push-chart"])
+    @pytest.mark.parametrize("registry", ["localhost:5000", "registry.example.com"])
+    def test_the_printed_line_keeps_a_releases_values(
+        self,
+        target: str,
+        registry: str,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        """Seen to fail: print it without `--reset-then-reuse-values`; warn of every registry."""
+        monkeypatch.setattr(engine, "ensure", lambda: None)
+        monkeypatch.setattr(images, "make_collector", lambda: None)
+        monkeypatch.setattr(programs, "program", lambda name: name)
+        monkeypatch.setattr(publishing, "run", lambda *_: "")
+        monkeypatch.setattr(publishing, "package", lambda *_: "a.tgz")
+
+        TARGETS[target](registry)
+
+        said = capsys.readouterr()
+        (line,) = said.out.splitlines()
+        assert line.startswith("helm upgrade --install registry ")
+        assert "--reset-then-reuse-values" in line.split()
+        for name in ("persistence.enabled", "persistence.deleteEnabled", "garbageCollect.enabled"):
+            assert f"--set {name}=true" in line
+        assert ("is this machine" in said.err) == registry.startswith("localhost")
+
+    @pytest.mark.parametrize(
         ("signature", "said"),
         [
             (Signature(keyring="keyring.gpg"), "add KEY="),

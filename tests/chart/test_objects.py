@@ -195,7 +195,8 @@ def _with_secrets(scenario: dict[str, Any]) -> dict[str, Any]:
     """Return the scenario with what would be generated given: then nothing is random."""
     secrets, collection = scenario.get("secrets") or {}, scenario.get("garbageCollect") or {}
     given: dict[str, Any] = {}
-    if not (scenario.get("existingSecret") or secrets.get("haSharedSecretRef")):
+    shared = secrets.get("haSharedSecretRef") or scenario.get("haSharedSecret")
+    if not (scenario.get("existingSecret") or shared):
         given["secrets"] = {"haSharedSecret": "given"}
     if not collection.get("tokenRef"):
         given["garbageCollect"] = {"token": "given"}

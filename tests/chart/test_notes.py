@@ -293,7 +293,7 @@ def test_a_safe_release_is_told_no_risk(render: Renderer) -> None:
     """The control of the tests above: fails when a risk is printed whatever the values."""
     values = {
         "persistence": {"enabled": True, "deleteEnabled": True},
-        "secrets": {"htpasswd": "a:b"},
+        "secrets": {"htpasswd": "a:$2y$05$abcdefghijklmnopqrstuv"},
         "garbageCollect": {"enabled": True},
         "service": {"type": "NodePort"},
         "tlsSecretName": "tls",

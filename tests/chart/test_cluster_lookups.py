@@ -10,26 +10,11 @@ import pytest
 from helm_chart_test import HelmError, Object, differences, fake_cluster, merged, object_id, render
 from support.chart import CHART, Helm, helm_of
 from support.checkout import ROOT
+from support.release_objects import OWNER, thing
 
-OWNER = {
-    "meta.helm.sh/release-name": "test",
-    "meta.helm.sh/release-namespace": "test-ns",
-}
 COLLECTED = merged(ROOT / "ci" / "values" / "collected.yaml")
 
 Upgrade = Callable[..., list[Object]]
-
-
-def thing(kind: str, name: str, *, owner: dict[str, str] = OWNER, **fields: Any) -> Object:
-    """Return an object of the release, as the cluster would have it."""
-    metadata = {
-        "name": name,
-        "namespace": "test-ns",
-        "annotations": owner,
-        "labels": {"app.kubernetes.io/managed-by": "Helm"},
-    }
-    version = "apps/v1" if kind == "Deployment" else "v1"
-    return {"apiVersion": version, "kind": kind, "metadata": metadata, **fields}
 
 
 @pytest.fixture(params=["helm", "helm3"])

@@ -9,11 +9,7 @@ import pytest
 
 from helm_chart_test import Object, fake_cluster, render
 from support.chart import CHART, Helm, helm_of
-
-OWNER = {
-    "meta.helm.sh/release-name": "test",
-    "meta.helm.sh/release-namespace": "test-ns",
-}
+from support.release_objects import thing
 
 # `helm template` can ask a cluster that only has objects, but prints no notes. So an object of the
 # user's own is filled with them.
@@ -47,17 +43,6 @@ def notes(request: pytest.FixtureRequest, tmp_path: Path) -> Notes:
         return f"{found['data']['risks']}\n{found['data']['without']}"
 
     return said
-
-
-def thing(kind: str, name: str, **fields: Any) -> Object:
-    metadata = {
-        "name": name,
-        "namespace": "test-ns",
-        "annotations": OWNER,
-        "labels": {"app.kubernetes.io/managed-by": "Helm"},
-    }
-    version = "apps/v1" if kind in {"Deployment", "StatefulSet"} else "v1"
-    return {"apiVersion": version, "kind": kind, "metadata": metadata, **fields}
 
 
 def workload(kind: str, image: str) -> Object:

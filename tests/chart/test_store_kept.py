@@ -8,12 +8,9 @@ import pytest
 
 from helm_chart_test import HelmError, Object, fake_cluster, object_id, render
 from support.chart import CHART, Helm, helm_of
+from support.release_objects import OWNER, thing
 
 NAME = "test-docker-registry"
-OWNER = {
-    "meta.helm.sh/release-name": "test",
-    "meta.helm.sh/release-namespace": "test-ns",
-}
 SPEC = {
     "accessModes": ["ReadWriteOnce"],
     "resources": {"requests": {"storage": "50Gi"}},
@@ -24,17 +21,6 @@ S3 = {"storage": "s3", "s3": {"bucket": "b", "region": "r"}}
 KEPT = {"helm.sh/resource-policy": "keep"}
 
 Upgrade = Callable[..., dict[str, Object]]
-
-
-def thing(kind: str, name: str, annotations: dict[str, str] = OWNER, **fields: Any) -> Object:
-    metadata = {
-        "name": name,
-        "namespace": "test-ns",
-        "annotations": annotations,
-        "labels": {"app.kubernetes.io/managed-by": "Helm"},
-    }
-    version = "apps/v1" if kind == "Deployment" else "v1"
-    return {"apiVersion": version, "kind": kind, "metadata": metadata, **fields}
 
 
 def running(claim: str = NAME, app: str = "docker-registry") -> Object:
@@ -88,9 +74,12 @@ def test_a_claim_that_nothing_would_keep_is_written_once_more(
 
 def test_a_claim_that_is_kept_is_not_written_any_more(upgrade: Upgrade) -> None:
     """Seen to fail: write it whatever its annotations say."""
-    claim = thing("PersistentVolumeClaim", NAME, {**OWNER, **KEPT}, spec=SPEC)
+    claim = thing("PersistentVolumeClaim", NAME, owner={**OWNER, **KEPT}, spec=SPEC)
     others = thing(
-        "PersistentVolumeClaim", NAME, {**OWNER, "meta.helm.sh/release-name": "other"}, spec=SPEC
+        "PersistentVolumeClaim",
+        NAME,
+        owner={**OWNER, "meta.helm.sh/release-name": "other"},
+        spec=SPEC,
     )
     for found in (claim, others):
         assert f"PersistentVolumeClaim/{NAME}" not in upgrade(S3, found, running(""))
@@ -146,7 +135,7 @@ def test_another_name_does_not_delete_the_claim(upgrade: Upgrade) -> None:
     with pytest.raises(HelmError, match=f"Helm would delete the claim {NAME} with all images"):
         upgrade(values, thing("PersistentVolumeClaim", NAME, spec=SPEC))
 
-    kept = thing("PersistentVolumeClaim", NAME, {**OWNER, **KEPT}, spec=SPEC)
+    kept = thing("PersistentVolumeClaim", NAME, owner={**OWNER, **KEPT}, spec=SPEC)
     assert "Deployment/images" in upgrade(values, kept)
 
 

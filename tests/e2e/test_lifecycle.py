@@ -155,5 +155,7 @@ def test_nothing_is_lost_when_the_release_goes_in_the_middle_of_a_collection(
         release.install(no_collector)
     release.wait_until_it_answers()
 
-    assert_all_pull(release, "app", images)
+    assert_all_pull(release, "app", images)  # also while the old pod is not gone yet
+    release.wait_for_the_end_of_pods()
     assert not release.taken_files()
+    assert_all_pull(release, "app", images)

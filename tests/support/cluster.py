@@ -139,10 +139,22 @@ class Release:
         self.cluster.helm("uninstall", self.name, "--namespace", self.namespace, "--wait")
 
     def pods(self) -> list[dict[str, Any]]:
+        return [pod for pod in self._all_pods() if "deletionTimestamp" not in pod["metadata"]]
+
+    def _all_pods(self) -> list[dict[str, Any]]:
         found = self.cluster.get(
             "pods", "-n", self.namespace, "-l", f"app=docker-registry,release={self.name}"
         )
-        return [pod for pod in found["items"] if "deletionTimestamp" not in pod["metadata"]]
+        items: list[dict[str, Any]] = found["items"]
+        return items
+
+    def wait_for_the_end_of_pods(self) -> None:
+        """Wait until no pod of the registry is about to end: Helm does not."""
+        until(
+            lambda: len(self._all_pods()) == len(self.pods()),
+            what="the old pods are gone",
+            timeout=180,
+        )
 
     def pod(self) -> dict[str, Any]:
         pods = self.pods()

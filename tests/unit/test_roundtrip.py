@@ -68,7 +68,10 @@ class Server:
         if method == self.forbids:
             return 403, {}, b'{"errors":[{"code":"DENIED","message":"not you"}]}'
         path = path.removeprefix(self.prefix)
-        return getattr(self, f"_{method.lower()}")(path, query, body)  # type: ignore[no-any-return]
+        answer: tuple[int, dict[str, str], bytes] = getattr(self, f"_{method.lower()}")(
+            path, query, body
+        )
+        return answer
 
     def _give_token(self, query: str, authorization: str) -> tuple[int, dict[str, str], bytes]:
         asked = parse_qs(query)

@@ -1,6 +1,5 @@
 """The script of the CronJob: asks the release's sidecar to collect, waits, prints its report."""
 
-import json
 import time
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
@@ -8,39 +7,45 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import urllib3
-
-from registry_gc import report
+from registry_gc import kube_client, report
 from registry_gc.environment import length, port
 from registry_gc.errors import CollectorError, ConfigurationError, GuardError, StorageError
-from registry_gc.release_pods import Pod, client, own_namespace, pods
+from registry_gc.events import Events, Subject
+from registry_gc.release_pods import Pod, pods
+from registry_gc.sidecars import Access, Sidecar, SidecarSilentError
 
 _PAUSE = 1.0  # seconds between two looks at a run that goes on
 _BUSY = 5.0  # seconds until a sidecar is asked again that collects with other options
 _LONGEST_PAUSE = 15.0  # seconds
-_PATIENCE = 120.0  # seconds without an answer from a sidecar that had answered
+_PATIENCE = 120.0  # seconds for a pod's collector to start
+_NOTHING = "nothing was collected"
 
 Echo = Callable[[str], object]
 ListPods = Callable[[], list[Pod]]
 
 
-class SidecarSilentError(StorageError):
-    """The sidecar cannot be reached, or no longer."""
-
-
 @dataclass(frozen=True)
 class HookSettings:
-    """Whom to ask and for how long to wait; `port` is the sidecars'."""
+    """Whom to ask and for how long to wait; `port` is the sidecars'.
+
+    `about` are the objects whose Events tell how it ended.
+    """
 
     namespace: str
     selector: str
     token_file: Path
     port: int = 5002
     timeout: timedelta = timedelta(hours=6)
+    about: tuple[Subject, ...] = ()
+
+    @property
+    def access(self) -> Access:
+        """How the sidecars are reached."""
+        return Access(self.token_file, self.port)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "HookSettings":
-        """Read GC_NAMESPACE, GC_SELECTOR, GC_TOKEN_FILE, GC_PORT and GC_TIMEOUT.
+        """Read GC_NAMESPACE, GC_SELECTOR, GC_TOKEN_FILE, GC_PORT, GC_TIMEOUT and GC_EVENTS_ABOUT.
 
         Raises ConfigurationError, which names the variable.
         """
@@ -53,11 +58,12 @@ class HookSettings:
             )
         token = environment.get("GC_TOKEN_FILE", "/var/run/secrets/docker-registry-gc/token")
         return cls(
-            environment.get("GC_NAMESPACE") or own_namespace(),
+            environment.get("GC_NAMESPACE") or kube_client.own_namespace(_NOTHING),
             selector,
             Path(token),
             port(environment, "GC_PORT", cls.port),
             length(environment, "GC_TIMEOUT", cls.timeout),
+            Subject.all_of(environment.get("GC_EVENTS_ABOUT", "")),
         )
 
 
@@ -66,33 +72,40 @@ def run(settings: HookSettings, echo: Echo) -> int:
 
     Raises CollectorError when no collection could be begun or followed to its end.
     """
-    api = client()
+    api = kube_client.api(_NOTHING)
+    events = Events(api, settings.namespace, settings.about, echo)
 
     def list_pods() -> list[Pod]:
         return pods(api, settings.namespace, settings.selector)
 
-    return follow(settings, list_pods, echo)
+    try:
+        return follow(settings, list_pods, echo, events)
+    except CollectorError as error:
+        events.failure("CollectionNotDone", error)
+        raise
 
 
-def follow(settings: HookSettings, list_pods: ListPods, echo: Echo) -> int:
+def follow(settings: HookSettings, list_pods: ListPods, echo: Echo, events: Events) -> int:
     """Ask each pod that has a sidecar; replicas of one store join the same run."""
     deadline = time.monotonic() + settings.timeout.total_seconds()
     worst = 0
     stores: set[str] = set()
     for pod in _with_a_sidecar(settings, list_pods, deadline, echo):
-        sidecar = _Sidecar(settings, pod, deadline)
+        sidecar = Sidecar(settings.access, pod, deadline)
         try:
-            status = _collected_once(sidecar, stores, echo)
+            status = _collected_once(settings, sidecar, stores, echo)
         except SidecarSilentError as error:
             replacement = [each for each in list_pods() if each.ready and each.name != pod.name]
             if not replacement:
                 raise
             echo(f"{error.what}; the pod was replaced, asking {replacement[0].name}")
-            status = _collected_once(_Sidecar(settings, replacement[0], deadline), stores, echo)
+            sidecar = Sidecar(settings.access, replacement[0], deadline)
+            status = _collected_once(settings, sidecar, stores, echo)
         if status is None:
             continue
         stores.add(str(status.get("store") or pod.name))
         echo(report.text(status["report"]))
+        _tell(events, sidecar.pod, status)
         worst = max(worst, int(status["exitCode"]))
     return worst
 
@@ -139,87 +152,19 @@ def _not_ready(state: str) -> GuardError:
     )
 
 
-@dataclass(slots=True)
-class _Sidecar:
-    """The sidecar of one pod."""
-
-    settings: HookSettings
-    pod: Pod
-    deadline: float
-
-    def request(self, method: str, path: str, body: bytes | None = None) -> tuple[int, Any]:
-        """Return status and JSON of one answer. Raises SidecarSilentError."""
-        host = f"[{self.pod.address}]" if ":" in self.pod.address else self.pod.address
-        try:
-            answer = urllib3.request(
-                method,
-                f"http://{host}:{self.settings.port}{path}",
-                body=body,
-                headers={"Authorization": f"Bearer {self._token()}"},
-                timeout=10,
-                retries=False,
-            )
-            return answer.status, _object(answer.data)
-        except (urllib3.exceptions.HTTPError, ValueError) as error:
-            raise SidecarSilentError(
-                f"the sidecar of {self.pod.name} does not answer at {host}:{self.settings.port}",
-                why=str(error),
-                next_step="see `kubectl logs -c gc`; a NetworkPolicy must let this job reach that "
-                "port",
-            ) from error
-
-    def patiently(self, method: str, path: str, body: bytes | None = None) -> tuple[int, Any]:
-        """Ask until there is an answer, for as long as `_PATIENCE`."""
-        until = time.monotonic() + _PATIENCE
-        pause = _PAUSE
-        while True:
-            try:
-                return self.request(method, path, body)
-            except SidecarSilentError:
-                if time.monotonic() > min(until, self.deadline):
-                    raise
-                time.sleep(pause)
-                pause = min(2 * pause, _LONGEST_PAUSE)
-
-    def _token(self) -> str:
-        path = self.settings.token_file
-        try:
-            token = path.read_bytes().strip()
-        except OSError as error:
-            raise _no_token("cannot be read", f"{path}: {error.strerror}") from error
-        # Here, because the error of the HTTP library quotes the header that it cannot send.
-        if not token or not all(32 <= byte < 127 for byte in token):
-            raise _no_token("is none", f"{path} is not one line of ASCII")
-        return token.decode("ascii")
-
-
-def _collected_once(sidecar: _Sidecar, stores: Set[str], echo: Echo) -> Mapping[str, Any] | None:
+def _collected_once(
+    settings: HookSettings, sidecar: Sidecar, stores: Set[str], echo: Echo
+) -> Mapping[str, Any] | None:
     """Have a sidecar's store collected; None if it is one of those that were already."""
     if stores:
         # Any replica knows its store's name: the first collection of the store gave it one.
         _, status = sidecar.patiently("GET", "/status")
         if status.get("store") in stores:
             return None
-    return _collected(sidecar, echo)
+    return _collected(settings, sidecar, echo)
 
 
-def _object(content: bytes) -> dict[str, Any]:
-    """Return a JSON object, empty for no content. Raises ValueError for everything else."""
-    said = json.loads(content or b"{}")
-    if not isinstance(said, dict):
-        raise ValueError("what answers there is no sidecar")  # noqa: TRY004 - as json's own
-    return said
-
-
-def _no_token(what: str, why: str) -> ConfigurationError:
-    return ConfigurationError(
-        f"nothing was collected: the token for the sidecar {what}",
-        why=why,
-        next_step="mount the release's Secret that ends in -gc there, as the chart does",
-    )
-
-
-def _collected(sidecar: _Sidecar, echo: Echo) -> Mapping[str, Any]:
+def _collected(settings: HookSettings, sidecar: Sidecar, echo: Echo) -> Mapping[str, Any]:
     """Begin or join a collection; return its last status."""
     name = _begun(sidecar, echo)
     phase = ""
@@ -239,14 +184,14 @@ def _collected(sidecar: _Sidecar, echo: Echo) -> Mapping[str, Any]:
         if time.monotonic() > sidecar.deadline:
             raise StorageError(
                 f"the collection {name} goes on, but was not waited for any longer",
-                why=f"it has taken more than {sidecar.settings.timeout}",
+                why=f"it has taken more than {settings.timeout}",
                 next_step="raise garbageCollect.hook.timeout; `registry-gc report` in the gc "
                 "container shows how it ended",
             )
         time.sleep(_PAUSE)
 
 
-def _begun(sidecar: _Sidecar, echo: Echo) -> str:
+def _begun(sidecar: Sidecar, echo: Echo) -> str:
     """Return the name of the run that was begun or joined, waiting while none may begin."""
     said = False
     while True:
@@ -266,7 +211,7 @@ def _begun(sidecar: _Sidecar, echo: Echo) -> str:
         time.sleep(min(float(wait or _BUSY), _LONGEST_PAUSE, left))
 
 
-def _refused(sidecar: _Sidecar, code: int, answer: Mapping[str, Any]) -> CollectorError:
+def _refused(sidecar: Sidecar, code: int, answer: Mapping[str, Any]) -> CollectorError:
     sentence = str(answer.get("error", code))
     if code == 401:
         return ConfigurationError(
@@ -279,3 +224,22 @@ def _refused(sidecar: _Sidecar, code: int, answer: Mapping[str, Any]) -> Collect
         why=sentence,
         next_step="see `kubectl logs -c gc`",
     )
+
+
+def _tell(events: Events, pod: Pod, status: Mapping[str, Any]) -> None:
+    """Let the objects of the release say how a run ended, whoever began it."""
+    code, told = int(status["exitCode"]), status["report"]
+    if code == 0:
+        events.normal("Collected", f"{pod.name}: {_first_line(told)}")
+    elif code == 1 and not told.get("error"):
+        problems = len(told.get("problems") or ())
+        events.warning(
+            "CollectedWithProblems",
+            f"{pod.name}: {_first_line(told)}; {problems} problems, named in the Job's log",
+        )
+    else:
+        events.warning("CollectionNotDone", f"{pod.name}: {told.get('error') or f'exit {code}'}")
+
+
+def _first_line(told: Mapping[str, Any]) -> str:
+    return report.text(told).partition("\n")[0]

@@ -1,4 +1,4 @@
-"""A Kubernetes API on loopback that lists pods, and refuses to when a test tells it."""
+"""A Kubernetes API on loopback, with pods and other objects; it refuses when a test tells it."""
 
 import json
 import ssl
@@ -11,6 +11,7 @@ from threading import Thread
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from support.fake_objects import FakeObjects
 from support.run import run
 
 NAMESPACE = "registry"
@@ -19,28 +20,55 @@ SELECTOR = "app=docker-registry,release=test"
 
 @dataclass
 class FakeKubernetes:
-    """`refusals` are the statuses that the next requests get before any gets the pods.
+    """`refusals` are the statuses that the next requests get before any gets an answer.
 
-    `asked` has the path, the label selector and the Authorization header of each request.
+    `asked` has the path, the label selector and the Authorization header of each request. `pods`
+    are those of NAMESPACE under SELECTOR; everything else is in `objects`.
     """
 
     pods: list[dict[str, Any]] = field(default_factory=list)
     refusals: list[int] = field(default_factory=list)
+    retry_after: str = ""
     asked: list[tuple[str, str, str]] = field(default_factory=list)
     content: bytes | None = None
     port: int = 0
+    objects: FakeObjects = field(default_factory=FakeObjects)
 
-    def answer(self, path: str, authorization: str) -> tuple[int, bytes]:
-        parts = urlsplit(path)
+    def answer(self, request: "Request") -> tuple[int, bytes]:
+        parts = urlsplit(request.target)
         selector = parse_qs(parts.query).get("labelSelector", [""])[0]
-        self.asked.append((parts.path, selector, authorization))
+        self.asked.append((parts.path, selector, request.authorization))
         if self.refusals:
             return self.refusals.pop(0), b'{"kind": "Status"}'
         if self.content is not None:
             return 200, self.content
-        if (parts.path, selector) != (f"/api/v1/namespaces/{NAMESPACE}/pods", SELECTOR):
-            return 200, b'{"kind": "PodList", "items": []}'
-        return 200, json.dumps({"kind": "PodList", "items": self.pods}).encode()
+        if parts.path == f"/api/v1/namespaces/{NAMESPACE}/pods" and request.method == "GET":
+            self.objects.used.add(("list", "pods"))
+            return 200, self._listed(selector)
+        status, found = self._of_objects(request)
+        return status, json.dumps(found).encode()
+
+    def _of_objects(self, request: "Request") -> tuple[int, dict[str, Any]]:
+        if request.media_type == "application/merge-patch+json":
+            parts = urlsplit(request.target)
+            query = {key: values[0] for key, values in parse_qs(parts.query).items()}
+            return self.objects.merged(parts.path, query, json.loads(request.body))
+        return self.objects.answer(request.method, request.target, request.body)
+
+    def _listed(self, selector: str) -> bytes:
+        items = self.pods if selector == SELECTOR else []
+        return json.dumps({"kind": "PodList", "items": items}).encode()
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the server was asked; `target` is the path with its query."""
+
+    method: str
+    target: str
+    authorization: str
+    media_type: str
+    body: bytes
 
 
 def pod(
@@ -100,12 +128,26 @@ def fake_kubernetes(certificate: Path | None = None) -> Iterator[FakeKubernetes]
 def _handler(api: FakeKubernetes) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            status, body = api.answer(self.path, self.headers.get("Authorization", ""))
+            content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            headers = self.headers
+            status, body = api.answer(
+                Request(
+                    self.command,
+                    self.path,
+                    headers.get("Authorization", ""),
+                    headers.get("Content-Type", ""),
+                    content,
+                )
+            )
             self.send_response(status)
+            if status in (429, 503) and api.retry_after:
+                self.send_header("Retry-After", api.retry_after)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
+
+        do_POST = do_PATCH = do_DELETE = do_GET  # noqa: N815 - the base class asks by these
 
         def log_message(self, *_: Any, **__: Any) -> None:
             """Say nothing: the base class writes each request to standard error."""

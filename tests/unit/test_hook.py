@@ -14,10 +14,13 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from registry_gc import hook
+from registry_gc import hook, sidecars
 from registry_gc.cli import main
 from registry_gc.errors import CollectorError, ConfigurationError, GuardError, StorageError
-from registry_gc.hook import HookSettings, SidecarSilentError
+from registry_gc.events import Subject
+from registry_gc.hook import HookSettings
+from registry_gc.kube_api import path_of
+from registry_gc.sidecars import SidecarSilentError
 from support.fake_kubernetes import (
     NAMESPACE,
     SELECTOR,
@@ -41,6 +44,9 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hook, "_BUSY", 0.02)
     monkeypatch.setattr(hook, "_LONGEST_PAUSE", 0.1)
     monkeypatch.setattr(hook, "_PATIENCE", 0.5)
+    monkeypatch.setattr(sidecars, "_PAUSE", 0.02)
+    monkeypatch.setattr(sidecars, "_LONGEST_PAUSE", 0.1)
+    monkeypatch.setattr(sidecars, "_PATIENCE", 0.5)
     for name in ("KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT"):
         monkeypatch.delenv(name, raising=False)
 
@@ -194,6 +200,63 @@ class TestOneCollection:
         assert TOKEN not in "\n".join([*said, str(error), repr(error.__cause__)])
 
 
+class TestEvents:
+    """What `kubectl describe deployment` shows of a run."""
+
+    ABOUT = Subject.all_of("Deployment/registry")
+
+    @pytest.fixture(autouse=True)
+    def _deployment(self, api: FakeKubernetes) -> None:
+        where = path_of("apps/v1", "deployments", NAMESPACE, "registry")
+        api.objects.put(where, {"apiVersion": "apps/v1", "kind": "Deployment"})
+
+    def events(self, api: FakeKubernetes) -> list[tuple[str, str, str]]:
+        found = [each for each in api.objects.by_path.values() if each.get("kind") == "Event"]
+        return [(each["type"], each["reason"], each["message"]) for each in found]
+
+    @pytest.mark.parametrize(
+        ("code", "kind", "reason"),
+        [
+            (0, "Normal", "Collected"),
+            (1, "Warning", "CollectedWithProblems"),
+            (4, "Warning", "CollectionNotDone"),
+        ],
+    )
+    def test_how_a_run_ended(
+        self,
+        api: FakeKubernetes,
+        start: StartSidecar,
+        settings: HookSettings,
+        code: int,
+        kind: str,
+        reason: str,
+    ) -> None:
+        """Seen to fail: say `Collected` whatever the exit code is."""
+        start(code=code)
+        hook.run(replace(settings, about=self.ABOUT), lambda _: None)
+
+        assert [each[:2] for each in self.events(api)] == [(kind, reason)]
+        assert "registry-1: " in self.events(api)[0][2]
+
+    def test_why_none_took_place(self, api: FakeKubernetes, settings: HookSettings) -> None:
+        """Seen to fail: raise without an Event."""
+        api.pods = []
+        fails(replace(settings, about=self.ABOUT), GuardError)
+
+        ((kind, reason, message),) = self.events(api)
+        assert (kind, reason) == ("Warning", "CollectionNotDone")
+        assert "no pod in registry has the labels" in message
+        assert "scale it up" in message
+
+    def test_an_event_that_is_denied_does_not_fail_the_run(
+        self, api: FakeKubernetes, start: StartSidecar, settings: HookSettings
+    ) -> None:
+        start()
+        api.objects.denied.add(("create", "events"))
+
+        assert hook.run(replace(settings, about=self.ABOUT), lambda _: None) == 0
+
+
 class TestReplicas:
     def test_a_store_is_collected_once(
         self, api: FakeKubernetes, start: StartSidecar, settings: HookSettings
@@ -322,7 +385,7 @@ class TestWhatGoesWrongMeanwhile:
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         """Seen to fail: raise at the first connection that is refused."""
-        monkeypatch.setattr(hook, "_PATIENCE", 20)
+        monkeypatch.setattr(sidecars, "_PATIENCE", 20)
         sidecar = start()
         sidecar.hold.touch()
         running = Hook(settings)
@@ -419,7 +482,7 @@ class TestTheCommand:
         assert done.exit_code == 2
         assert done.stdout == ""
         assert done.stderr.splitlines()[0] == (
-            "nothing was collected: the Kubernetes API does not let this pod list pods"
+            "nothing was collected: the Kubernetes API does not let this pod list pods in registry"
         )
         assert json.dumps(done.stderr).count("next:") == 1
 

@@ -1,4 +1,4 @@
-"""One request of the hook's to a sidecar: what it sends, and what it takes for an answer."""
+"""One request to a sidecar: what it sends, and what it takes for an answer."""
 
 import threading
 from collections.abc import Iterator
@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from registry_gc.errors import ConfigurationError
-from registry_gc.hook import HookSettings, SidecarSilentError, _Sidecar
 from registry_gc.release_pods import Pod
+from registry_gc.sidecars import Access, Sidecar, SidecarSilentError
 
 
 @contextmanager
@@ -37,9 +37,9 @@ def answering(content: bytes) -> Iterator[int]:
             thread.join()
 
 
-def sidecar(port: int, token_file: Path) -> _Sidecar:
+def sidecar(port: int, token_file: Path) -> Sidecar:
     pod = Pod("registry-1", "127.0.0.1", "Running", sidecar=True, ready=True)
-    return _Sidecar(HookSettings("registry", "app=registry", token_file, port), pod, 0.0)
+    return Sidecar(Access(token_file, port), pod, 0.0)
 
 
 class TestTheToken:

@@ -36,3 +36,27 @@ def port(environment: Mapping[str, str], name: str, default: int) -> int:
             next_step="write a number from 1 to 65535, such as 5002",
         )
     return int(text)
+
+
+def switch(environment: Mapping[str, str], name: str, *, default: bool = False) -> bool:
+    """Return whether something is on, the default where it is empty. Raises ConfigurationError."""
+    text = environment.get(name, "").strip().lower()
+    if text not in ("", "true", "false"):
+        raise ConfigurationError(
+            f"{name}: {text!r} is neither true nor false",
+            why="it switches something on or off",
+            next_step="write true or false",
+        )
+    return text == "true" if text else default
+
+
+def required(environment: Mapping[str, str], name: str, what: str, consequence: str) -> str:
+    """Return what must be said. Raises ConfigurationError, which names it and what it is."""
+    text = environment.get(name, "").strip()
+    if not text:
+        raise ConfigurationError(
+            f"{consequence}: {what} is not known",
+            why=f"{name} is not set",
+            next_step=f"set {name}, as the chart does",
+        )
+    return text

@@ -19,7 +19,6 @@ Object = dict[str, Any]
 _LATER = (429, 500, 502, 503, 504)  # an API server that starts, is throttled or loses its store
 _FIRST_PAUSE = 0.5  # seconds
 _LONGEST_PAUSE = 10.0  # seconds
-_LONGEST_ASKED = 30.0  # seconds: a Retry-After beyond that is a server that will not answer
 _PAGE = 500  # objects a page: what the API server itself suggests
 
 
@@ -180,7 +179,7 @@ class Api:
                 asked, why = 0.0, str(error)
             # Not all at once: many releases' CronJobs start at the same second. Jitter, no secret.
             wait = max(pause * random.uniform(0.5, 1.0), asked)  # noqa: S311
-            if asked > _LONGEST_ASKED or time.monotonic() + wait > until:
+            if time.monotonic() + wait > until:
                 raise self._unavailable(why)
             self.sleep(wait)
             pause = min(2 * pause, _LONGEST_PAUSE)

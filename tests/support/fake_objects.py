@@ -117,6 +117,7 @@ class FakeObjects:
         if found and version and version != found["metadata"]["resourceVersion"]:
             return 409, {"kind": "Status", "message": "the object has been modified"}
         if found is None:
+            self._owners.pop(path, None)
             found = {"metadata": {"uid": f"uid-{len(self.by_path) + 1}"}}
             for key in _IDENTITY:
                 found[key] = body[key]

@@ -1,4 +1,4 @@
-"""The authority and its certificate: what is kept, what is renewed and why; and what OpenSSL says."""
+"""The authority and its certificate: what is kept, what is renewed and why."""
 
 import subprocess
 from dataclasses import replace

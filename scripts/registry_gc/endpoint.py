@@ -1,0 +1,234 @@
+"""The script that says where the registry is: it keeps the RegistryEndpoint and what belongs to it.
+
+Run once after each install and upgrade, then every few minutes: nodes come and go, a load balancer
+gets its address late, certificates end. Each run looks at everything anew and remembers nothing.
+"""
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+from registry_gc import certificate_secrets, hosting
+from registry_gc.certificate_secrets import content
+from registry_gc.endpoint_object import (
+    KIND,
+    PLURAL,
+    VERSION,
+    Observed,
+    applied,
+    collection_of,
+    spec_of,
+    status_of,
+)
+from registry_gc.endpoint_settings import EndpointSettings
+from registry_gc.errors import CollectorError
+from registry_gc.events import Events
+from registry_gc.exposure import (
+    Outside,
+    Scheme,
+    Seen,
+    for_nodes,
+    for_pods,
+    hosts_to_certify,
+    outside,
+)
+from registry_gc.health import Health, ask
+from registry_gc.kube_api import Api, ApiDeniedError, Object, path_of
+from registry_gc.release_pods import Pod, pods
+from registry_gc.sidecars import Sidecar
+
+MANAGER = "registry-gc-endpoint"
+NOTHING = "the registry's address was not published"
+
+_NODES = path_of("v1", "nodes")
+
+Echo = Callable[[str], object]
+
+
+def look(api: Api, settings: EndpointSettings, echo: Echo) -> Seen:
+    """Return what the cluster has of the release. Raises CollectorError."""
+    namespace = settings.namespace
+    service = _get(api, "v1", "services", namespace, settings.service)
+    return Seen(
+        namespace,
+        service,
+        _get(api, "networking.k8s.io/v1", "ingresses", namespace, settings.ingress),
+        _get(api, "gateway.networking.k8s.io/v1", "httproutes", namespace, settings.route),
+        _nodes(api, settings, echo),
+        frozenset(each.node for each in _pods(api, settings) if each.phase == "Running"),
+        "https" if settings.tls_secret else "http",
+        settings.tls_secret,
+    )
+
+
+def keep_certificate(api: Api, settings: EndpointSettings, seen: Seen, echo: Echo) -> None:
+    """See that the release's own certificate covers what was seen. Raises CollectorError."""
+    if settings.certificate is None:
+        return
+    found = hosts_to_certify(settings.wanted, seen)
+    renewal = certificate_secrets.keep(api, settings.certificate, found, echo)
+    events = Events(api, settings.namespace, settings.about, echo)
+    if renewal.why_authority:
+        events.normal("AuthorityMade", f"a new authority: {renewal.why_authority}")
+    if renewal.why_certificate:
+        events.normal("CertificateRenewed", f"a new certificate: {renewal.why_certificate}")
+
+
+def publish(api: Api, settings: EndpointSettings, seen: Seen, echo: Echo) -> None:
+    """Bring the RegistryEndpoint and the ConfigMap up to date. Raises CollectorError."""
+    if not settings.name:
+        return
+    api = replace(api, consequence=NOTHING)
+    path = _path(settings)
+    before = api.get(path)
+    settings.owner.check(before, KIND, "remove it, or give the release another name")
+    spec = spec_of(settings.wanted, settings.service)
+    found = api.apply(path, applied(settings.owner, settings.name, spec), MANAGER)
+    observed = _observe(api, settings, seen)
+    status = status_of(observed, found)
+    body = {"apiVersion": VERSION, "kind": KIND, "status": status}
+    api.apply(f"{path}/status", body, MANAGER)
+    if settings.hosting:
+        hosting.keep(api, settings.owner, status, MANAGER, echo)
+    _say(api, settings, observed, before or {}, status, echo)
+
+
+def remove(api: Api, settings: EndpointSettings, echo: Echo) -> None:
+    """Remove all that these scripts have made, before an uninstall.
+
+    Everything is tried; then the first failure is raised as a CollectorError.
+    """
+    from registry_gc.withdrawal import withdraw
+
+    api = replace(api, consequence="something was not removed")
+    failures: list[CollectorError] = []
+    steps: list[Callable[[], object]] = []
+    if settings.name:
+        steps.append(lambda: withdraw(api, settings, echo))
+    if settings.hosting:
+        steps.append(lambda: hosting.remove(api, settings.owner, echo))
+    if settings.mode:
+        steps.append(
+            lambda: api.delete(path_of("v1", "configmaps", settings.namespace, settings.mode))
+        )
+    if (certificate := settings.certificate) is not None:
+        steps.append(lambda: certificate_secrets.remove(api, certificate, echo))
+    for step in steps:
+        try:
+            step()
+        except CollectorError as error:
+            failures.append(error)
+    if failures:
+        raise failures[0]
+
+
+def _observe(api: Api, settings: EndpointSettings, seen: Seen) -> Observed:
+    clients = outside(settings.wanted, seen)
+    inside = for_pods(seen)
+    bundles = {name: _bundle(api, settings, name) for name in {clients.secret, seen.pod_secret}}
+    return Observed(
+        clients,
+        tuple(map(str, inside)),
+        seen.pod_scheme,
+        for_nodes(settings.wanted, seen, clients),
+        _health(inside, seen.pod_scheme, bundles[seen.pod_secret]),
+        bundles[clients.secret],
+        bundles[seen.pod_secret],
+        _is_read_only(api, settings),
+        _last_collection(api, settings),
+    )
+
+
+def _health(inside: tuple[Any, ...], scheme: Scheme, bundle: str) -> Health:
+    if not inside:
+        return Health("NoService", "the release has no Service that could be asked")
+    return ask(inside[0], scheme, bundle)
+
+
+def _bundle(api: Api, settings: EndpointSettings, secret: str) -> str:
+    """Return the ca.crt of a Secret, empty where the system's own trust has to do."""
+    if not secret:
+        return ""
+    found = api.get(path_of("v1", "secrets", settings.namespace, secret))
+    return content(found, "ca.crt").decode("ascii", errors="ignore").strip()
+
+
+def _is_read_only(api: Api, settings: EndpointSettings) -> bool:
+    if not settings.mode:
+        return False
+    found = api.get(path_of("v1", "configmaps", settings.namespace, settings.mode))
+    return bool(((found or {}).get("data") or {}).get("readOnly"))
+
+
+def _last_collection(api: Api, settings: EndpointSettings) -> dict[str, Any] | None:
+    """Return the latest collection that a replica reports; a silent one has nothing to say."""
+    if settings.access is None:
+        return None
+    found = []
+    for pod in _pods(api, settings):
+        if not pod.ready:
+            continue
+        with suppress(CollectorError):
+            code, status = Sidecar(settings.access, pod, 0.0).request("GET", "/status")
+            report = status.get("report")
+            if code == 200 and isinstance(report, dict) and (told := collection_of(report)):
+                found.append(told)
+    return max(found, key=lambda each: str(each["finished"]), default=None)
+
+
+def _say(
+    api: Api,
+    settings: EndpointSettings,
+    observed: Observed,
+    before: Mapping[str, Any],
+    status: Mapping[str, Any],
+    echo: Echo,
+) -> None:
+    """Print what was published; an Event tells of what has become better or worse."""
+    ready = _ready(status)
+    echo(f"{KIND} {settings.name}: {_line(observed.clients)}; {observed.health.message}")
+    old = _ready(before.get("status") or {})
+    if old.get("status") == ready["status"] and old.get("reason") == ready["reason"]:
+        return
+    events = Events(api, settings.namespace, settings.about, echo)
+    if ready["status"] == "True":
+        events.normal("Reachable", ready["message"])
+    else:
+        events.warning(ready["reason"], ready["message"])
+
+
+def _ready(status: Mapping[str, Any]) -> Mapping[str, Any]:
+    conditions = status.get("conditions") or []
+    return next((each for each in conditions if each.get("type") == "Ready"), {})
+
+
+def _line(clients: Outside) -> str:
+    if clients.pending:
+        return clients.pending
+    if not clients.addresses:
+        return "only pods of this cluster reach it"
+    return f"{clients.scheme}://{clients.addresses[0]} ({clients.reason})"
+
+
+def _nodes(api: Api, settings: EndpointSettings, echo: Echo) -> list[Object] | None:
+    if not settings.nodes:
+        return None
+    try:
+        return api.items(_NODES)
+    except ApiDeniedError as error:
+        # The rest is known without them; what is missing stands in the status.
+        echo(f"nodes may not be listed ({error.why}): see endpoint.nodeAddresses")
+        return None
+
+
+def _pods(api: Api, settings: EndpointSettings) -> list[Pod]:
+    return pods(api, settings.namespace, settings.selector) if settings.selector else []
+
+
+def _get(api: Api, version: str, plural: str, namespace: str, name: str) -> Object | None:
+    return api.get(path_of(version, plural, namespace, name)) if name else None
+
+
+def _path(settings: EndpointSettings) -> str:
+    return path_of(VERSION, PLURAL, settings.namespace, settings.name)

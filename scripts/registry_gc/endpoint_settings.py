@@ -1,0 +1,124 @@
+"""What the script that publishes a registry's address is told, by variables that begin with GC_.
+
+Not with REGISTRY_: those are the registry's own, which reads every one of them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import get_args
+
+from registry_gc.addresses import Address
+from registry_gc.certificate_secrets import CertificateSettings
+from registry_gc.environment import length, port, required, switch
+from registry_gc.errors import ConfigurationError
+from registry_gc.events import Subject
+from registry_gc.exposure import Via, Wanted
+from registry_gc.ownership import Owner
+from registry_gc.sidecars import Access
+
+_TYPES = ("", "ExternalIP", "InternalIP", "Hostname", "ExternalDNS", "InternalDNS")
+_TOKEN = "/var/run/secrets/docker-registry-gc/token"  # noqa: S105 - a file's name
+
+
+@dataclass(frozen=True)
+class EndpointSettings:
+    """Names of objects are empty where the release has none.
+
+    `name` is the RegistryEndpoint's, `nodes` whether nodes may be listed, `hosting` whether the
+    ConfigMap of KEP-1755 is kept, `mode` the ConfigMap that makes a registry read-only, `trust` the
+    DaemonSet of nodes that trust, as NAMESPACE/NAME.
+    """
+
+    owner: Owner
+    name: str = ""
+    service: str = ""
+    ingress: str = ""
+    route: str = ""
+    wanted: Wanted = field(default_factory=Wanted)
+    tls_secret: str = ""
+    nodes: bool = False
+    hosting: bool = False
+    selector: str = ""
+    access: Access | None = None
+    mode: str = ""
+    trust: str = ""
+    trust_timeout: timedelta = timedelta(minutes=2)
+    certificate: CertificateSettings | None = None
+    about: tuple[Subject, ...] = ()
+
+    @property
+    def namespace(self) -> str:
+        """The namespace of all objects."""
+        return self.owner.namespace
+
+    @classmethod
+    def from_environment(
+        cls, environment: Mapping[str, str], consequence: str, own_namespace: str = ""
+    ) -> "EndpointSettings":
+        """Read GC_NAMESPACE, GC_RELEASE, GC_ENDPOINT, GC_SERVICE, GC_INGRESS, GC_HTTPROUTE,
+        GC_ENDPOINT_*, GC_TLS_*, GC_NODE_ADDRESSES, GC_HOSTING, GC_SELECTOR, GC_TOKEN_FILE, GC_PORT,
+        GC_MODE, GC_TRUST, GC_TRUST_TIMEOUT and GC_EVENTS_ABOUT.
+
+        Raises ConfigurationError, which names the variable.
+        """
+        release = required(environment, "GC_RELEASE", "the release's name", consequence)
+        namespace = environment.get("GC_NAMESPACE", "").strip() or own_namespace
+        owner = Owner(namespace, release)
+        return cls(
+            owner,
+            environment.get("GC_ENDPOINT", "").strip(),
+            environment.get("GC_SERVICE", "").strip(),
+            environment.get("GC_INGRESS", "").strip(),
+            environment.get("GC_HTTPROUTE", "").strip(),
+            _wanted(environment),
+            environment.get("GC_TLS_SECRET", "").strip(),
+            switch(environment, "GC_NODE_ADDRESSES"),
+            switch(environment, "GC_HOSTING"),
+            environment.get("GC_SELECTOR", "").strip(),
+            _access(environment, consequence),
+            environment.get("GC_MODE", "").strip(),
+            environment.get("GC_TRUST", "").strip(),
+            length(environment, "GC_TRUST_TIMEOUT", cls.trust_timeout),
+            CertificateSettings.from_environment(environment, owner),
+            Subject.all_of(environment.get("GC_EVENTS_ABOUT", "")),
+        )
+
+
+def _access(environment: Mapping[str, str], consequence: str) -> Access | None:
+    """Return how sidecars are reached; None where there are none, so no token is mounted."""
+    token = Path(environment.get("GC_TOKEN_FILE") or _TOKEN)
+    if not environment.get("GC_TOKEN_FILE") and not token.exists():
+        return None
+    return Access(token, port(environment, "GC_PORT", 5002), consequence)
+
+
+def _wanted(environment: Mapping[str, str]) -> Wanted:
+    node_host = environment.get("GC_ENDPOINT_NODE_HOST", "").strip()
+    return Wanted(
+        tuple(map(Address.parse, environment.get("GC_ENDPOINT_ADDRESSES", "").split())),
+        _one_of(environment, "GC_ENDPOINT_SCHEME", ("", "http", "https")),
+        environment.get("GC_ENDPOINT_CA_SECRET", "").strip(),
+        Address.parse(node_host) if node_host else None,
+        _via(_one_of(environment, "GC_ENDPOINT_NODE_VIA", ("", *get_args(Via)))),
+        switch(environment, "GC_ENDPOINT_LOOPBACK", default=True),
+        _one_of(environment, "GC_ENDPOINT_NODE_ADDRESS_TYPE", _TYPES),
+    )
+
+
+def _via(text: str) -> Via:
+    return (
+        "NodeAddress" if text == "NodeAddress" else "Clients" if text == "Clients" else "Loopback"
+    )
+
+
+def _one_of(environment: Mapping[str, str], name: str, allowed: tuple[str, ...]) -> str:
+    text = environment.get(name, "").strip()
+    if text not in allowed:
+        raise ConfigurationError(
+            f"{name}: {text!r} is none of {', '.join(filter(None, allowed))}",
+            why="it names a choice",
+            next_step="write one of them, or nothing",
+        )
+    return text

@@ -1,0 +1,448 @@
+"""The script that publishes where the registry is, over a fake API."""
+
+import base64
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from registry_gc import endpoint
+from registry_gc.addresses import Address
+from registry_gc.certificate_secrets import CertificateSettings
+from registry_gc.certificates import hosts_in
+from registry_gc.endpoint_object import PLURAL, VERSION
+from registry_gc.endpoint_settings import EndpointSettings
+from registry_gc.errors import ConfigurationError, GuardError, StorageError
+from registry_gc.events import Subject
+from registry_gc.exposure import Wanted
+from registry_gc.health import Health
+from registry_gc.kube_api import ApiDeniedError, KindMissingError, path_of
+from registry_gc.ownership import OWNER, Owner
+from registry_gc.withdrawal import withdraw
+from support.fake_kubernetes import FakeKubernetes
+from support.kube import Direct, api_of
+
+US = Owner("registry", "test")
+SETTINGS = EndpointSettings(
+    US,
+    "one",
+    service="one",
+    tls_secret="one-tls",
+    nodes=True,
+    hosting=True,
+    mode="one-gc-mode",
+    about=Subject.all_of("RegistryEndpoint/one"),
+)
+ENDPOINT = path_of(VERSION, PLURAL, "registry", "one")
+SERVICE = path_of("v1", "services", "registry", "one")
+SECRET = path_of("v1", "secrets", "registry", "one-tls")
+AUTHORITY = path_of("v1", "secrets", "registry", "one-tls-ca")
+HOSTING = path_of("v1", "configmaps", "kube-public", "local-registry-hosting")
+NODES = path_of("v1", "nodes")
+BUNDLE = "-----BEGIN CERTIFICATE-----"
+
+
+@pytest.fixture(autouse=True)
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, str]]:
+    """No name is looked up; what was asked is noted."""
+    found: list[tuple[str, str, str]] = []
+
+    def ask(address: Address, scheme: str, bundle: str = "") -> Health:
+        found.append((str(address), scheme, bundle))
+        return Health("Answers", f"{address} answers", healthy=True)
+
+    monkeypatch.setattr(endpoint, "ask", ask)
+    return found
+
+
+@pytest.fixture
+def fake() -> FakeKubernetes:
+    found = FakeKubernetes()
+    put_service(found, "NodePort")
+    put_node(found, "a", "10.0.0.1")
+    found.objects.put(
+        SECRET, {"kind": "Secret", "data": {"ca.crt": "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0t"}}
+    )
+    return found
+
+
+def put_service(fake: FakeKubernetes, kind: str, **more: Any) -> None:
+    spec = {"type": kind, "ports": [{"name": "https-5000", "port": 5000, "nodePort": 30500}]}
+    fake.objects.put(SERVICE, {"kind": "Service", "spec": spec, **more})
+
+
+def put_node(fake: FakeKubernetes, name: str, address: str) -> None:
+    status = {
+        "addresses": [{"type": "InternalIP", "address": address}],
+        "conditions": [{"type": "Ready", "status": "True"}],
+    }
+    fake.objects.put(f"{NODES}/{name}", {"status": status})
+
+
+def run(fake: FakeKubernetes, settings: EndpointSettings = SETTINGS) -> list[str]:
+    """Do what `registry-gc endpoint` does; return what was said."""
+    api, _ = api_of(fake)
+    said: list[str] = []
+    seen = endpoint.look(api, settings, said.append)
+    endpoint.keep_certificate(api, settings, seen, said.append)
+    endpoint.publish(api, settings, seen, said.append)
+    return said
+
+
+def status(fake: FakeKubernetes) -> dict[str, Any]:
+    return dict(fake.objects.by_path[ENDPOINT]["status"])
+
+
+def events(fake: FakeKubernetes) -> list[tuple[str, str]]:
+    found = fake.objects.by_path.values()
+    return [(each["type"], each["reason"]) for each in found if each.get("kind") == "Event"]
+
+
+class TestPublished:
+    def test_spec_and_status_and_mark(self, fake: FakeKubernetes) -> None:
+        said = run(fake)
+        found = fake.objects.by_path[ENDPOINT]
+
+        assert found["spec"] == {"service": "one"}
+        assert US.owns(found)
+        assert status(fake)["clients"] == {
+            "addresses": ["10.0.0.1:30500"],
+            "scheme": "https",
+            "caBundle": BUNDLE,
+        }
+        assert said == ["RegistryEndpoint one: https://10.0.0.1:30500 (NodePort); "
+                        "one.registry.svc:5000 answers"]  # fmt: skip
+
+    def test_it_asks_in_the_cluster_with_the_pods_own_bundle(
+        self, fake: FakeKubernetes, asked: list[tuple[str, str, str]]
+    ) -> None:
+        """Seen to fail: ask the address of outside, which pods may not reach."""
+        run(fake)
+
+        assert asked == [("one.registry.svc:5000", "https", BUNDLE)]
+
+    def test_nodes_come_and_go(self, fake: FakeKubernetes) -> None:
+        """Seen to fail: keep what the status had."""
+        run(fake)
+        put_node(fake, "b", "10.0.0.2")
+        del fake.objects.by_path[f"{NODES}/a"]
+        run(fake)
+
+        assert status(fake)["clients"]["addresses"] == ["10.0.0.2:30500"]
+
+    def test_a_nodes_address_changes(self, fake: FakeKubernetes) -> None:
+        run(fake)
+        put_node(fake, "a", "10.0.0.9")
+        run(fake)
+
+        assert status(fake)["clients"]["addresses"] == ["10.0.0.9:30500"]
+        assert "10.0.0.9:30500" in [each["host"] for each in status(fake)["nodes"]]
+
+    def test_a_load_balancer_that_is_pending_and_then_there(self, fake: FakeKubernetes) -> None:
+        put_service(fake, "LoadBalancer")
+        said = run(fake)
+        waiting = status(fake)
+        there = {"status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.7"}]}}}
+        put_service(fake, "LoadBalancer", **there)
+        run(fake)
+
+        assert "no load balancer's address yet" in said[0]
+        assert waiting["conditions"][0]["reason"] == "LoadBalancerPending"
+        assert status(fake)["clients"]["addresses"] == ["192.0.2.7:5000"]
+        assert events(fake) == [("Warning", "LoadBalancerPending"), ("Normal", "Reachable")]
+
+    def test_without_the_right_to_list_nodes(self, fake: FakeKubernetes) -> None:
+        """The rest is published. Seen to fail: give up."""
+        fake.objects.denied.add(("list", "nodes"))
+        said = run(fake)
+
+        assert "nodes may not be listed" in said[0]
+        assert status(fake)["conditions"][0]["reason"] == "NodeAddressesUnknown"
+        assert status(fake)["pods"]["addresses"] == ["one.registry.svc:5000"]
+
+    def test_an_edge_has_the_bundle_that_the_values_name(self, fake: FakeKubernetes) -> None:
+        """Seen to fail: the pod's bundle for everything."""
+        edge = path_of("v1", "secrets", "registry", "edge-ca")
+        fake.objects.put(edge, {"data": {"ca.crt": "RURHRQ=="}})
+        wanted = Wanted((Address("r.example"),), "https", "edge-ca")
+        run(fake, replace(SETTINGS, wanted=wanted))
+
+        assert status(fake)["clients"]["caBundle"] == "EDGE"
+        assert status(fake)["pods"]["caBundle"] == BUNDLE
+        assert [each["trust"] for each in status(fake)["nodes"]] == ["Pods", "Clients"]
+
+    def test_ingress_and_route_are_read_by_name(self, fake: FakeKubernetes) -> None:
+        where = path_of("networking.k8s.io/v1", "ingresses", "registry", "one")
+        fake.objects.put(where, {"spec": {"rules": [{"host": "r.example"}]}})
+        run(fake, replace(SETTINGS, ingress="one"))
+
+        assert (status(fake)["exposure"], status(fake)["clients"]["scheme"]) == ("Ingress", "http")
+
+    def test_read_only_is_seen(self, fake: FakeKubernetes) -> None:
+        mode = path_of("v1", "configmaps", "registry", "one-gc-mode")
+        run(fake)
+        before = status(fake)["readOnly"]
+        fake.objects.put(mode, {"data": {"readOnly": '{"enabled":true}'}})
+        run(fake)
+
+        assert (before, status(fake)["readOnly"]) == (False, True)
+
+    def test_nothing_new_is_no_event(self, fake: FakeKubernetes) -> None:
+        """It runs every few minutes. Seen to fail: one each time."""
+        run(fake)
+        run(fake)
+
+        assert events(fake) == [("Normal", "Reachable")]
+
+    def test_a_foreign_one_is_left_alone(self, fake: FakeKubernetes) -> None:
+        """Seen to fail: do not look for the mark."""
+        fake.objects.put(ENDPOINT, {"kind": "RegistryEndpoint", "spec": {"service": "theirs"}})
+
+        with pytest.raises(GuardError, match="the RegistryEndpoint one is not this release's"):
+            run(fake)
+        assert fake.objects.by_path[ENDPOINT]["spec"] == {"service": "theirs"}
+
+    def test_without_the_definition_it_says_what_to_apply(self, fake: FakeKubernetes) -> None:
+        fake.objects.missing.add(PLURAL)
+
+        with pytest.raises(KindMissingError, match="the registry's address was not published") as e:
+            run(fake)
+        assert "kubectl apply --server-side -f" in e.value.next_step
+        assert e.value.exit_code == 2
+
+    @pytest.mark.parametrize(
+        "denied",
+        [("patch", PLURAL), ("patch", f"{PLURAL}/status"), ("get", "services"), ("get", "secrets")],
+    )
+    def test_denied_is_a_sentence(self, fake: FakeKubernetes, denied: tuple[str, str]) -> None:
+        fake.objects.denied.add(denied)
+
+        with pytest.raises(ApiDeniedError, match="does not let this pod"):
+            run(fake)
+
+    def test_an_api_that_is_away_for_a_while(self, fake: FakeKubernetes) -> None:
+        """Seen to fail: no second attempt."""
+        fake.refusals = [429, 503, 500]
+        run(fake)
+
+        assert status(fake)["clients"]["addresses"] == ["10.0.0.1:30500"]
+
+    def test_without_a_name_only_the_certificate_is_kept(self, fake: FakeKubernetes) -> None:
+        """`endpoint.enabled: false` with self-signed TLS."""
+        run(fake, replace(SETTINGS, name=""))
+
+        assert not any(PLURAL in path or "configmaps" in path for path in fake.objects.by_path)
+
+
+class TestCertificate:
+    CERTIFICATE = CertificateSettings(US, "one-tls", "one-tls-ca", (Address("127.0.0.1"),))
+
+    def settings(self) -> EndpointSettings:
+        return replace(SETTINGS, certificate=self.CERTIFICATE)
+
+    def test_it_follows_the_nodes(self, fake: FakeKubernetes) -> None:
+        """And the bundle that is published is the new one's. Seen to fail: publish first."""
+        del fake.objects.by_path[SECRET]
+        run(fake, self.settings())
+        put_node(fake, "b", "10.0.0.2")
+        said = run(fake, self.settings())
+        secret = fake.objects.by_path[SECRET]["data"]
+
+        assert hosts_in(base64.b64decode(secret["tls.crt"])) == {
+            "127.0.0.1",
+            "one.registry.svc",
+            "10.0.0.1",
+            "10.0.0.2",
+        }
+        assert said[0].endswith("it is not for 10.0.0.2")
+        bundle = base64.b64decode(secret["ca.crt"]).decode().strip()
+        assert status(fake)["clients"]["caBundle"] == bundle
+        assert ("Normal", "CertificateRenewed") in events(fake)
+
+    def test_before_the_first_install_there_is_no_service(self, fake: FakeKubernetes) -> None:
+        """The Job runs before everything. Seen to fail: want the Service."""
+        del fake.objects.by_path[SECRET], fake.objects.by_path[SERVICE]
+        api, _ = api_of(fake)
+        seen = endpoint.look(api, self.settings(), lambda _: None)
+        endpoint.keep_certificate(api, self.settings(), seen, lambda _: None)
+
+        assert SECRET in fake.objects.by_path
+
+
+class TestHosting:
+    def test_what_local_tools_look_for(self, fake: FakeKubernetes) -> None:
+        run(fake)
+        text = fake.objects.by_path[HOSTING]["data"]["localRegistryHosting.v1"]
+
+        assert yaml.safe_load(text) == {
+            "host": "10.0.0.1:30500",
+            "hostFromContainerRuntime": "127.0.0.1:30500",
+            "hostFromClusterNetwork": "one.registry.svc:5000",
+            "help": "https://github.com/kubernetes/enhancements/issues/1755",
+        }
+
+    @pytest.mark.parametrize("mark", [{}, {OWNER: "registry/another"}])
+    def test_a_foreign_one_stays(self, fake: FakeKubernetes, mark: dict[str, str]) -> None:
+        """There is one for the whole cluster. Seen to fail: apply by force."""
+        fake.objects.put(HOSTING, {"metadata": {"annotations": mark}, "data": {"a": "b"}})
+        said = run(fake)
+
+        assert fake.objects.by_path[HOSTING]["data"] == {"a": "b"}
+        assert any("is not this release's and stays" in line for line in said)
+
+    def test_only_when_asked_for(self, fake: FakeKubernetes) -> None:
+        run(fake, replace(SETTINGS, hosting=False))
+
+        assert HOSTING not in fake.objects.by_path
+
+
+class TestRemoved:
+    SETTINGS = replace(
+        SETTINGS,
+        certificate=TestCertificate.CERTIFICATE,
+        trust="trust/one-node-trust",
+        trust_timeout=timedelta(seconds=0.2),
+    )
+    DAEMON_SET = path_of("apps/v1", "daemonsets", "trust", "one-node-trust")
+
+    def remove(self, fake: FakeKubernetes) -> list[str]:
+        said: list[str] = []
+        endpoint.remove(api_of(fake)[0], self.SETTINGS, said.append)
+        return said
+
+    @pytest.fixture
+    def installed(self, fake: FakeKubernetes) -> FakeKubernetes:
+        del fake.objects.by_path[SECRET]
+        run(fake, self.SETTINGS)
+        fake.objects.put(path_of("v1", "configmaps", "registry", "one-gc-mode"), {"data": {}})
+        return fake
+
+    def test_nothing_is_left(self, installed: FakeKubernetes) -> None:
+        """Seen to fail: forget one of them."""
+        self.remove(installed)
+        left = [path for path in installed.objects.by_path if "/events/" not in path]
+
+        assert set(left) == {f"{NODES}/a", SERVICE}
+
+    def test_nodes_are_told_and_waited_for_first(self, installed: FakeKubernetes) -> None:
+        """Or they would trust for ever. Seen to fail: delete at once."""
+        installed.objects.put(self.DAEMON_SET, {"status": {"numberReady": 2}})
+        api, direct = api_of(installed)
+        told: list[dict[str, Any]] = []
+
+        def forget(_seconds: float) -> None:
+            told.append(installed.objects.by_path[ENDPOINT]["spec"])
+            installed.objects.put(self.DAEMON_SET, {"status": {"numberReady": 2 - len(told)}})
+
+        settings = replace(self.SETTINGS, trust_timeout=timedelta(seconds=20))
+        withdraw(api, settings, lambda _: None, forget)
+
+        assert told == [{"service": "one", "withdrawn": True}] * 2
+        assert ENDPOINT not in installed.objects.by_path
+        assert isinstance(direct, Direct)
+
+    def test_nodes_that_do_not_answer_are_named_and_do_not_keep_the_object(
+        self, installed: FakeKubernetes, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Seen to fail: wait for ever; keep quiet about it."""
+        monkeypatch.setattr("registry_gc.withdrawal._PAUSE", 0.01)
+        installed.objects.put(self.DAEMON_SET, {"status": {"numberReady": 2}})
+
+        with pytest.raises(StorageError, match="2 nodes still trust the registry") as error:
+            self.remove(installed)
+        assert "--no-hooks" in error.value.next_step
+        assert ENDPOINT not in installed.objects.by_path
+        assert SECRET not in installed.objects.by_path, "the rest is removed all the same"
+
+    def test_what_others_own_stays(self, installed: FakeKubernetes) -> None:
+        for path in (ENDPOINT, HOSTING, SECRET):
+            installed.objects.put(path, {"kind": "Theirs"})
+        self.remove(installed)
+
+        assert {ENDPOINT, HOSTING, SECRET} <= set(installed.objects.by_path)
+
+    def test_without_the_definition_there_is_nothing_to_remove(
+        self, installed: FakeKubernetes
+    ) -> None:
+        installed.objects.missing.add(PLURAL)
+        self.remove(installed)
+
+        assert SECRET not in installed.objects.by_path
+
+    def test_the_first_failure_is_told_after_everything_was_tried(
+        self, installed: FakeKubernetes
+    ) -> None:
+        """Seen to fail: stop at the first."""
+        installed.objects.denied.add(("get", PLURAL))
+
+        with pytest.raises(ApiDeniedError, match="something was not removed"):
+            self.remove(installed)
+        assert SECRET not in installed.objects.by_path
+        assert HOSTING not in installed.objects.by_path
+
+
+class TestSettings:
+    def of(self, **variables: str) -> EndpointSettings:
+        given = {"GC_RELEASE": "test", "GC_NAMESPACE": "registry", **variables}
+        return EndpointSettings.from_environment(given, "nothing was published")
+
+    def test_the_least(self) -> None:
+        assert self.of() == EndpointSettings(US)
+
+    def test_all(self, tmp_path: Path) -> None:
+        found = self.of(
+            GC_ENDPOINT="one",
+            GC_SERVICE="svc",
+            GC_INGRESS="ing",
+            GC_HTTPROUTE="route",
+            GC_ENDPOINT_ADDRESSES="a.example:1 10.0.0.5",
+            GC_ENDPOINT_SCHEME="https",
+            GC_ENDPOINT_CA_SECRET="ca",
+            GC_ENDPOINT_NODE_HOST="registry.lan:5000",
+            GC_ENDPOINT_NODE_VIA="NodeAddress",
+            GC_ENDPOINT_LOOPBACK="false",
+            GC_ENDPOINT_NODE_ADDRESS_TYPE="InternalIP",
+            GC_TLS_SECRET="tls",
+            GC_NODE_ADDRESSES="true",
+            GC_HOSTING="true",
+            GC_SELECTOR="app=a",
+            GC_TOKEN_FILE=str(tmp_path / "token"),
+            GC_MODE="mode",
+            GC_TRUST="ns/trust",
+            GC_TRUST_TIMEOUT="30s",
+        )
+
+        assert found.wanted == Wanted(
+            (Address("a.example", 1), Address("10.0.0.5")),
+            "https",
+            "ca",
+            Address("registry.lan", 5000),
+            "NodeAddress",
+            loopback=False,
+            address_type="InternalIP",
+        )
+        assert (found.name, found.service, found.ingress, found.route) == (
+            "one", "svc", "ing", "route",
+        )  # fmt: skip
+        assert (found.nodes, found.hosting, found.trust) == (True, True, "ns/trust")
+        assert found.access is not None
+        assert found.access.port == 5002
+
+    @pytest.mark.parametrize(
+        ("variables", "named"),
+        [
+            ({"GC_RELEASE": ""}, "GC_RELEASE"),
+            ({"GC_ENDPOINT_SCHEME": "ftp"}, "GC_ENDPOINT_SCHEME"),
+            ({"GC_ENDPOINT_NODE_VIA": "x"}, "GC_ENDPOINT_NODE_VIA"),
+            ({"GC_NODE_ADDRESSES": "yes"}, "GC_NODE_ADDRESSES"),
+            ({"GC_ENDPOINT_ADDRESSES": "https://a"}, "'https://a' is not an address"),
+            ({"GC_TRUST_TIMEOUT": "5"}, "GC_TRUST_TIMEOUT"),
+        ],
+    )
+    def test_nonsense_is_named(self, variables: dict[str, str], named: str) -> None:
+        with pytest.raises(ConfigurationError) as error:
+            self.of(**variables)
+        assert named in str(error.value)

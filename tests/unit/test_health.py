@@ -1,0 +1,134 @@
+"""Whether a registry answers, against real servers on loopback."""
+
+import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+
+from registry_gc.addresses import Address
+from registry_gc.certificates import Held, Terms, renewed
+from registry_gc.health import ask, first_fingerprint, served_certificate
+from support.registry_process import free_port
+
+
+@pytest.fixture(scope="module")
+def held() -> Held:
+    return renewed(Held(), Terms("test", ("127.0.0.1", "localhost")), datetime.now(UTC)).held
+
+
+@contextmanager
+def registry(status: int, context: ssl.SSLContext | None = None) -> Iterator[Address]:
+    """Answer every GET of /v2/ with a status."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status if self.path == "/v2/" else 404)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    class Server(HTTPServer):
+        def handle_error(self, *_: object) -> None:
+            """Say nothing: clients that do not believe us are the test."""
+
+    with Server(("127.0.0.1", 0), Handler) as server:
+        if context:
+            server.socket = context.wrap_socket(server.socket, server_side=True)
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        try:
+            yield Address("127.0.0.1", server.server_port)
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def context(held: Held, folder: Path) -> ssl.SSLContext:
+    (folder / "both").write_bytes(held.certificate + held.key)
+    found = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    found.load_cert_chain(folder / "both")
+    return found
+
+
+@pytest.mark.parametrize(
+    ("status", "healthy"), [(200, True), (401, True), (404, False), (503, False)]
+)
+def test_what_a_registry_answers(status: int, *, healthy: bool) -> None:
+    """Seen to fail: take any answer for a registry; take 401 for none."""
+    with registry(status) as address:
+        found = ask(address, "http")
+
+    assert found.healthy is healthy
+    assert str(status) in found.message
+
+
+def test_nobody_listens() -> None:
+    found = ask(Address("127.0.0.1", free_port()), "http")
+
+    assert (found.healthy, found.reason) == (False, "NoAnswer")
+    assert "refused" in found.message
+
+
+class TestTLS:
+    def test_its_own_authority_is_believed(self, held: Held, tmp_path: Path) -> None:
+        """This is what clients do with the bundle. Seen to fail: hand over no bundle."""
+        with registry(200, context(held, tmp_path)) as address:
+            assert ask(address, "https", held.bundle.decode()).healthy
+
+    def test_another_authority_is_not(self, held: Held, tmp_path: Path) -> None:
+        """Seen to fail: verify nothing."""
+        other = renewed(Held(), Terms("other", ("a",)), datetime.now(UTC)).held
+        with registry(200, context(held, tmp_path)) as address:
+            for bundle in (other.bundle.decode(), ""):
+                found = ask(address, "https", bundle)
+                assert (found.healthy, found.reason) == (False, "CertificateNotBelieved")
+
+    def test_a_certificate_for_another_host_is_not(self, tmp_path: Path) -> None:
+        """Seen to fail: `check_hostname = False`."""
+        held = renewed(Held(), Terms("test", ("another.host",)), datetime.now(UTC)).held
+        with registry(200, context(held, tmp_path)) as address:
+            found = ask(address, "https", held.bundle.decode())
+
+        assert found.reason == "CertificateNotBelieved"
+        assert "127.0.0.1" in found.message
+
+    def test_http_at_a_tls_port_says_so(self, held: Held) -> None:
+        with registry(200) as address:
+            assert ask(address, "https", held.bundle.decode()).reason == "NoTLS"
+
+    def test_one_that_wants_a_certificate_is_there(self, held: Held, tmp_path: Path) -> None:
+        strict = context(held, tmp_path)
+        strict.verify_mode = ssl.CERT_REQUIRED
+        strict.load_verify_locations(cadata=held.bundle.decode())
+        with registry(200, strict) as address:
+            found = ask(address, "https", held.bundle.decode())
+
+        assert (found.healthy, found.reason) == (True, "WantsClientCertificate")
+
+    def test_the_served_certificate_is_told_apart(self, held: Held, tmp_path: Path) -> None:
+        """By its bytes, believed or not. Seen to fail: compare what the bundle says."""
+        with registry(200, context(held, tmp_path)) as address:
+            served = served_certificate(address)
+
+        assert served == first_fingerprint(held.certificate) != first_fingerprint(held.authority)
+        expected = x509.load_pem_x509_certificate(held.certificate).fingerprint(hashes.SHA256())
+        assert served == expected.hex()
+
+    def test_nothing_is_served(self) -> None:
+        assert served_certificate(Address("127.0.0.1", free_port())) == ""
+
+    @pytest.mark.parametrize(
+        "content",
+        [b"", b"nonsense", b"-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----", b"\xff"],
+    )
+    def test_a_file_that_is_no_certificate(self, content: bytes) -> None:
+        assert first_fingerprint(content) == ""

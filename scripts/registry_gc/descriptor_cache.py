@@ -31,6 +31,8 @@ class Memory:
     `registries` are those that serve this configuration here, at the start of the run; `edited` is
     the configuration's mtime then. `replicas` are those of other pods, None for who asks only
     about this one; `is_first` says that registries of before, which nobody knows, may still serve.
+    `is_read_only` says that every process here was started so that nobody can push; with
+    `must_be_read_only` it has to stay so until nothing can be lost any more.
     """
 
     config: RegistryConfig
@@ -40,6 +42,8 @@ class Memory:
     replicas: Replicas | None = None
     is_first: bool = False
     all_known: bool = False
+    is_read_only: bool = False
+    must_be_read_only: bool = False
     _has_restarted: bool = False
 
     @classmethod
@@ -60,11 +64,22 @@ class Memory:
         for cache in ("redis", "inmemory"):  # of several, the one that takes the most care
             if cache in caches:
                 config = replace(config, cache=cache)
-        return cls(config, config_path, registries, _edited(config_path), replicas, is_first)
+        found = cls(config, config_path, registries, _edited(config_path), replicas, is_first)
+        found.is_read_only = bool(configs) and all(each.read_only for each in configs)
+        return found
 
     @property
     def in_memory(self) -> bool:
-        """Whether some registry here may answer from memory.
+        """Whether some registry here may answer a push from memory.
+
+        Not one that is read-only: it takes no push, and what ends that is its next start, which has
+        an empty memory.
+        """
+        return self.caches_in_memory and not self.is_read_only
+
+    @property
+    def caches_in_memory(self) -> bool:
+        """Whether some registry here keeps descriptors in memory.
 
         A process has what it read at its start. What an edited file said then is not known, so
         it counts as in memory.
@@ -112,6 +127,10 @@ class Memory:
                 next_step="run this beside the registry, or stop every registry that uses this "
                 "store and add --offline",
             )
+        self.check_restart()
+
+    def check_restart(self) -> None:
+        """Raise GuardError for a registry that would leave damage behind if it were ended now."""
         if not self.config.drain_timeout:
             self._check_writes()
 
@@ -129,6 +148,7 @@ class Memory:
                 "memory is not known",
                 next_step="nothing; the next run starts anew",
             )
+        self._check_still_read_only()
         if self.is_shared:
             from registry_gc import redis_cache
 
@@ -139,11 +159,24 @@ class Memory:
             count += self.replicas.forget(meanwhile)
         return count
 
+    def _check_still_read_only(self) -> None:
+        """Raise StoppedError if people can push again, for whom this run waited for nothing."""
+        if not self.must_be_read_only:
+            return
+        now = find_registries(self.config_path)
+        if all(registry_config.load(self.config_path, each.environment).read_only for each in now):
+            return
+        raise StoppedError(
+            "the collection was stopped; everything was put back",
+            why="the registry is no longer read-only",
+            next_step="collect again; with garbageCollect.readOnly the hook switches it on first",
+        )
+
     def _check_newcomers(self) -> None:
         """Raise StoppedError if a registry with a cache in memory has started during the run."""
         started = find_registries(self.config_path)
-        now = [registry_config.load(self.config_path, each.environment).cache for each in started]
-        if "inmemory" in now:
+        now = [registry_config.load(self.config_path, each.environment) for each in started]
+        if any(each.cache == "inmemory" and not each.read_only for each in now):
             raise StoppedError(
                 "the collection was stopped; everything was put back",
                 why="a registry that keeps its descriptor cache in memory has started meanwhile",
@@ -151,7 +184,8 @@ class Memory:
             )
 
     def _check_all_known(self) -> None:
-        if self.replicas and (self.is_first or self.anywhere_in_memory):
+        asks = self.is_first or self.caches_in_memory or self.must_be_read_only
+        if self.replicas and (asks or self.anywhere_in_memory):
             self.replicas.check_all_known()
             self.all_known = True
 
@@ -164,7 +198,8 @@ class Memory:
         # Without a name to look up nobody can be asked: the first run's delay has to do.
         unasked = bool(self.replicas and self.replicas.peers_host) and not self.all_known
         with contextlib.suppress(StorageError):
-            return self.anywhere_in_memory or (self.is_first and unasked)
+            caches = self.caches_in_memory or self.anywhere_in_memory
+            return caches or (self.is_first and unasked)
         return True
 
     def _restart_here(self, meanwhile: Callable[[float], None]) -> int:

@@ -3,7 +3,7 @@
 import contextlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from fnmatch import fnmatchcase
 from typing import Literal
@@ -56,7 +56,8 @@ class CollectOptions:
     `grace_period` is the least age of what may go, `settle_period` the wait between the unlinking
     and the burial and again between the burial and the removal. `max_delete_ratio` is a share of
     the blobs, 0 to 1. `repositories` are patterns as of a shell, where `*` stands for slashes too;
-    none means all. After `max_duration` a run that has not decided what to remove ends.
+    none means all. After `max_duration` a run that has not decided what to remove ends. With
+    `read_only` nobody can push, so nothing is waited for: see `as_if_alone`.
     """
 
     grace_period: timedelta = timedelta(hours=1)
@@ -70,6 +71,13 @@ class CollectOptions:
     dry_run: bool = False
     repositories: tuple[str, ...] = ()
     max_duration: timedelta | None = None
+    read_only: bool = False
+
+    def as_if_alone(self) -> "CollectOptions":
+        """Return what a run goes by: while the registry is read-only both periods are zero."""
+        if not self.read_only:
+            return self
+        return replace(self, grace_period=timedelta(), settle_period=timedelta())
 
     def may_unlink(self, repository: str) -> bool:
         """Say whether anything of this repository may go; what is in it is marked in any case."""

@@ -55,6 +55,7 @@ class Registration:
     _keeper: threading.Thread | None = None
     _ended: threading.Event = field(default_factory=threading.Event)
     _failing: set[str] = field(default_factory=set)
+    _soon: threading.Event = field(default_factory=threading.Event)
 
     def begin(self) -> None:
         """Register, and go on to say so. Returns when the first attempt has been made."""
@@ -62,6 +63,16 @@ class Registration:
         self._keeper = threading.Thread(target=self._keep, name="keep", daemon=True)
         self._keeper.start()
         threading.Thread(target=self._watch, name="watch", daemon=True).start()
+
+    def say_anew(self, timeout: float) -> None:
+        """Have what this replica is looked at again and said, now; wait for that so many seconds.
+
+        A registry that was started anew may keep other things in memory than the one before.
+        """
+        self._soon.set()
+        until = time.monotonic() + timeout
+        while self._soon.is_set() and time.monotonic() < until and not self._ended.wait(0.02):
+            pass
 
     def withdraw(self) -> None:
         """Take the registration back, unless the registry goes on without this sidecar."""
@@ -100,8 +111,10 @@ class Registration:
         return self._has_others and self._said is not None and self._said.in_memory
 
     def _renew_if_due(self) -> None:
-        if time.monotonic() - self._renewed_at >= self.renewed:
+        is_due = time.monotonic() - self._renewed_at >= self.renewed
+        if self._soon.is_set() or is_due:
             self._try(self._renew)
+            self._soon.clear()
 
     def _renew(self) -> None:
         """Say that this replica is alive, and what it is if that has changed."""

@@ -5,9 +5,11 @@ import socket
 import ssl
 from urllib.parse import urlsplit
 
+from registry_gc.addresses import Address
 from registry_gc.registry_config import RegistryConfig
 
 _ANSWER_TIMEOUT = 5.0  # seconds for one answer
+_PROBE = "registry-gc/probe"  # a repository that nobody has
 _HERE = ("localhost", "127.0.0.1", "::1")
 _EVERYWHERE = ("", "0.0.0.0", "::")  # noqa: S104 - what a registry listens on, not we
 
@@ -25,6 +27,29 @@ def answers(config: RegistryConfig) -> bool:
         return True  # it wants a client's certificate, so it is there
     except (OSError, http.client.HTTPException):
         return False
+
+
+def takes_pushes(config: RegistryConfig) -> bool | None:
+    """Say whether the registry would take a push; None where it does not say before a login.
+
+    A manifest that is none is sent: read-only answers 405 before it looks at it, everything else
+    refuses it after, and nothing is written either way (distribution v3.1.1 and v2.8.3,
+    registry/handlers/manifests.go, manifestDispatcher and PutManifest).
+    """
+    try:
+        connection = _connect(config)
+        try:
+            path = f"{config.prefix.rstrip('/')}/v2/{_PROBE}/manifests/probe"
+            headers = {"Content-Type": "application/vnd.oci.image.manifest.v1+json"}
+            connection.request("PUT", path, b"no manifest", headers)
+            status = connection.getresponse().status
+        finally:
+            connection.close()
+    except (OSError, http.client.HTTPException):
+        return None
+    if status == http.HTTPStatus.METHOD_NOT_ALLOWED:
+        return False
+    return True if status == http.HTTPStatus.BAD_REQUEST else None
 
 
 def url_of(config: RegistryConfig, pod_address: str) -> str:
@@ -60,12 +85,18 @@ def is_registry_at(url: str) -> bool:
         return False
 
 
+def local_address(config: RegistryConfig) -> Address:
+    """Return where the registry of this pod listens, for a client in the same pod."""
+    host, _, port = config.address.rpartition(":")
+    host = host.strip("[]")
+    return Address("localhost" if host in _EVERYWHERE else host, int(port))
+
+
 def _connect(config: RegistryConfig) -> http.client.HTTPConnection:
     if config.net == "unix":
         return _UnixConnection(config.address)
-    host, _, port = config.address.rpartition(":")
-    host = host.strip("[]")
-    return _connection("localhost" if host in _EVERYWHERE else host, int(port), tls=config.tls)
+    at = local_address(config)
+    return _connection(at.host, at.port, tls=config.tls)
 
 
 def _connection(host: str, port: int, *, tls: bool) -> http.client.HTTPConnection:

@@ -55,6 +55,7 @@ class Run:
 
     def __post_init__(self) -> None:
         """Give the run a name, unless who started it gave one."""
+        self.options = self.options.as_if_alone()
         self.run_id = self.run_id or self.environment.get("GC_RUN_ID") or records.new_run_id()
 
     def collect(self) -> tuple[Report, int]:
@@ -157,7 +158,9 @@ class Run:
         others = self._replicas(store, config.drain_timeout)
         is_first = records.may_follow_another(store)
         memory = Memory.of(config, self.config_path, others, is_first=is_first)
+        memory.must_be_read_only = self.options.read_only
         try:
+            self._check_read_only(config, memory)
             done, code = self._collected(store, memory)
         except StoppedError:
             raise  # the next run makes up for it, so it is none to count from
@@ -206,6 +209,23 @@ class Run:
                 next_step="let `docker/` below the root directory be one file system, or stop the "
                 "registry and add --offline",
             )
+
+    def _check_read_only(self, config: RegistryConfig, memory: Memory) -> None:
+        """Raise GuardError if nobody was to be able to push, and somebody is."""
+        if not self.options.read_only or (memory.is_read_only and not config.proxy):
+            return
+        if config.proxy:
+            why = "it is a pull-through cache, which writes when people pull, read-only or not"
+        elif memory.registries:
+            why = f"process {memory.registries[0].pid} lets people push"
+        else:
+            why = "no process serves this configuration, so what it lets people do is not known"
+        raise GuardError(
+            "nothing was deleted: the registry is not read-only",
+            why=why,
+            next_step="collect without --read-only, which is safe while people push; the chart's "
+            "hook switches with garbageCollect.readOnly: true",
+        )
 
     def _check_offline(self, store: FileStore) -> None:
         if self.options.quarantine:

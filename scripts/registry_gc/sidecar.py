@@ -22,6 +22,7 @@ from registry_gc.environment import length, port
 from registry_gc.errors import CollectorError, ConfigurationError
 from registry_gc.registration import Registration
 from registry_gc.registry_config import RegistryConfig
+from registry_gc.registry_control import RegistryControl
 from registry_gc.restart import configuration_in_use
 from registry_gc.sidecar_http import LARGEST_BODY, Application
 from registry_gc.sidecar_runs import Runs, own_command
@@ -82,8 +83,14 @@ class Sidecar:
             elsewhere=self.run_elsewhere,
         )
         self.registration = Registration(settings.config, settings.environment)
+        self.control = RegistryControl(settings.config, self.runs, self.registration.say_anew)
         self.application = Application(
-            self.runs, settings.token_file, stored=self.stored_report, store_id=self.store_id
+            self.runs,
+            settings.token_file,
+            stored=self.stored_report,
+            store_id=self.store_id,
+            restart=self.control.request,
+            registry=self.control.state,
         )
 
     def serve(self) -> int:

@@ -1,4 +1,4 @@
-"""The sidecar's HTTP: POST /collect, GET /status, GET /healthz.
+"""The sidecar's HTTP: POST /collect, GET /status; POST /restart, GET /registry; GET /healthz.
 
 Everything but /healthz needs the bearer token, a file that is read at each request.
 """
@@ -16,18 +16,22 @@ from registry_gc.sidecar_runs import Answer, Run, Runs
 
 LARGEST_BODY = 64 * 1024  # bytes
 
+_REQUESTS = "POST /collect, GET /status, POST /restart, GET /registry, GET /healthz"
+
 _StartResponse = Callable[[str, list[tuple[str, str]]], object]
 
 
 @dataclass(frozen=True, slots=True)
 class Application:
     """A WSGI application. `stored` returns the report that lies in the store, None if none does;
-    `store_id` the store's name."""
+    `store_id` the store's name. `restart` takes a body, `registry` says what the registry is."""
 
     runs: Runs
     token_file: Path
     stored: Callable[[], Mapping[str, Any] | None]
     store_id: Callable[[], str]
+    restart: Callable[[bytes], Answer]
+    registry: Callable[[], Mapping[str, object]]
 
     def __call__(
         self, environ: Mapping[str, Any], start_response: _StartResponse
@@ -47,8 +51,12 @@ class Application:
                 return self._refusal(environ) or self._collect(environ)
             case "GET", "/status":
                 return self._refusal(environ) or self._status(environ)
+            case "POST", "/restart":
+                return self._refusal(environ) or self.restart(_body(environ))
+            case "GET", "/registry":
+                return self._refusal(environ) or Answer(200, self.registry())
             case _:
-                return Answer(404, {"error": "there are POST /collect, GET /status, GET /healthz"})
+                return Answer(404, {"error": f"there are {_REQUESTS}"})
 
     def _refusal(self, environ: Mapping[str, Any]) -> Answer | None:
         try:
@@ -65,14 +73,15 @@ class Application:
 
     def _collect(self, environ: Mapping[str, Any]) -> Answer:
         try:
-            content = environ["wsgi.input"].read(LARGEST_BODY)
+            content = _body(environ)
             asked = json.loads(content) if content else {}
-            dry_run = asked.get("dryRun", False)
+            dry_run, read_only = asked.get("dryRun", False), asked.get("readOnly", False)
         except (ValueError, AttributeError, RecursionError):
             return Answer(400, {"error": 'the body is not a JSON object such as {"dryRun": true}'})
-        if not isinstance(dry_run, bool) or set(asked) - {"dryRun"}:
-            return Answer(400, {"error": "the only option is dryRun, true or false"})
-        return self.runs.request(dry_run=dry_run)
+        options = {"dryRun", "readOnly"}
+        if not isinstance(dry_run, bool) or not isinstance(read_only, bool) or set(asked) - options:
+            return Answer(400, {"error": "the options are dryRun and readOnly, true or false"})
+        return self.runs.request(dry_run=dry_run, read_only=read_only)
 
     def _status(self, environ: Mapping[str, Any]) -> Answer:
         wanted = parse_qs(environ.get("QUERY_STRING", "")).get("run", [""])[0]
@@ -96,6 +105,12 @@ class Application:
             "state": "running" if code is None else "done",
             "phase": phase if code is None else "done",
             "exitCode": code,
+            "readOnly": run.read_only,
             "report": run.report,
             "store": self.store_id(),
         }
+
+
+def _body(environ: Mapping[str, Any]) -> bytes:
+    content: bytes = environ["wsgi.input"].read(LARGEST_BODY)
+    return content

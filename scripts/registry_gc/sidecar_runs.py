@@ -34,6 +34,7 @@ class Run:
 
     name: str
     dry_run: bool
+    read_only: bool = False
     exit_code: int | None = None
     report: Report | None = None
     ended: datetime | None = None
@@ -67,22 +68,28 @@ class Runs:
     _process: subprocess.Popen[str] | None = None
     _thread: threading.Thread | None = None
     _stopping: bool = False
+    _held: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="registry-gc-")))
 
-    def request(self, *, dry_run: bool) -> Answer:
+    def request(self, *, dry_run: bool, read_only: bool = False) -> Answer:
         """Begin a collection, or say why not; the same one that runs already is joined, be it in
-        another replica."""
+        another replica. A `read_only` one counts on that nobody can push."""
         # Not under the lock: it asks the volume.
         elsewhere = "" if dry_run or self.current else self.elsewhere()
         with self._lock:
             if self.current is not None:
-                if self.current.dry_run == dry_run:
+                if (self.current.dry_run, self.current.read_only) == (dry_run, read_only):
                     return Answer(200, {"run": self.current.name})
                 sentence = "a run with other options goes on; ask again when it has ended"
                 return Answer(409, {"run": self.current.name, "error": sentence})
+            if elsewhere and read_only:
+                sentence = "a run of another replica goes on; ask again when it has ended"
+                return Answer(409, {"run": elsewhere, "error": sentence})
             if elsewhere:
                 return Answer(200, {"run": elsewhere})
+            if self._held:
+                return Answer(503, {"error": "the registry is being restarted", "retryAfter": 5})
             if self._stopping:
                 return Answer(503, {"error": "this sidecar is stopping", "retryAfter": 5})
             if (seconds := self.delay()) > 0:
@@ -91,7 +98,7 @@ class Runs:
                     f"its memory: no collection for another {seconds:.0f} s"
                 )
                 return Answer(503, {"error": sentence, "retryAfter": max(1, round(seconds))})
-            run = Run(new_run_id(), dry_run)
+            run = Run(new_run_id(), dry_run, read_only)
             # A daemon, or the interpreter waits for it at its exit, however long that takes.
             thread = threading.Thread(target=self._collect, args=(run,), name=run.name, daemon=True)
             try:
@@ -100,6 +107,20 @@ class Runs:
                 return Answer(503, {"error": f"no run can be started: {error}", "retryAfter": 15})
             self.current, self._thread = run, thread
             return Answer(202, {"run": run.name})
+
+    def hold(self) -> str:
+        """Let no run begin until `release`; return the one that goes on instead, if one does."""
+        with self._lock:
+            if self.current is not None:
+                return self.current.name
+            self._held = True
+        if elsewhere := self.elsewhere():
+            self.release()
+        return elsewhere
+
+    def release(self) -> None:
+        """Let runs begin again."""
+        self._held = False
 
     def phase(self) -> str:
         """Return the phase of the current run, `done` if none goes on."""
@@ -167,7 +188,7 @@ class Runs:
         verb = "plan" if run.dry_run else "collect"
         process = subprocess.Popen(
             [*self.command, verb, str(self.config), "--output", "json"],
-            env=self._child_environment(run.name),
+            env=self._child_environment(run.name, read_only=run.read_only),
             stdout=subprocess.PIPE,
             text=True,
         )
@@ -196,7 +217,7 @@ class Runs:
         )
         return 5, {"run": run.name, "outcome": "failed", "error": error}
 
-    def _child_environment(self, run: str = "") -> dict[str, str]:
+    def _child_environment(self, run: str = "", *, read_only: bool = False) -> dict[str, str]:
         restart = self.environment.get("GC_RESTART") or "auto"
         return {
             **self.environment,
@@ -204,6 +225,7 @@ class Runs:
             "GC_RESTART": "always" if restart == "auto" else restart,
             "GC_PROGRESS_FILE": str(self._progress),
             "GC_RUN_ID": run,
+            **({"GC_READ_ONLY": "true"} if read_only else {}),
         }
 
 

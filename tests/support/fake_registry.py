@@ -18,14 +18,26 @@ from support.registry_process import free_port
 from support.waiting import until
 
 _PROGRAM = """
-import http.server, os, sys
+import http.server, os, ssl, sys
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         self.send_response(int(os.environ.get("STATUS", "200")))
         self.end_headers()
+    def do_PUT(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        variable = os.environ.get("REGISTRY_STORAGE_MAINTENANCE_READONLY", "")
+        refuses = 405 if "true" in variable else 400
+        self.send_response(int(os.environ.get("PUT_STATUS", refuses)))
+        self.end_headers()
     def log_message(self, *_):
         pass
-http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
+server = http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler)
+server.handle_error = lambda *_: None
+if os.environ.get("CERTIFICATE"):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(os.environ["CERTIFICATE"])
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+server.serve_forever()
 """
 
 
@@ -33,7 +45,8 @@ http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler)
 class FakeRegistry:
     """One such process below `folder`, started again when it ends if `supervised`.
 
-    `arguments` replaces what follows `serve`.
+    `arguments` replaces what follows `serve`; `environment` is that of the next start. With a
+    `certificate` (a file with its key) it speaks TLS; `more` is added to the configuration.
     """
 
     folder: Path
@@ -42,6 +55,8 @@ class FakeRegistry:
     environment: Mapping[str, str] = field(default_factory=dict)
     port: int = field(default_factory=free_port)
     cache: str = "inmemory"
+    certificate: Path | None = None
+    more: str = ""
     starts: int = 0
     _process: subprocess.Popen[bytes] | None = None
     _ending: threading.Event = field(default_factory=threading.Event)
@@ -64,8 +79,13 @@ class FakeRegistry:
         cache = f"  cache: {{blobdescriptor: {self.cache}}}\n" if self.cache else ""
         self.config_path.write_text(
             f"version: 0.1\nstorage:\n  filesystem: {{rootdirectory: {self.root}}}\n{cache}"
-            f"http: {{addr: '127.0.0.1:{self.port}', draintimeout: 1s}}\n"
+            f"http: {{addr: '127.0.0.1:{self.port}', draintimeout: 1s{self._tls}}}\n{self.more}"
         )
+
+    @property
+    def _tls(self) -> str:
+        at = self.certificate
+        return f", tls: {{certificate: {at}, key: {at}}}" if at else ""
 
     def __enter__(self) -> Self:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -84,7 +104,12 @@ class FakeRegistry:
         self._process = subprocess.Popen(
             [sys.executable, "serve", *named],
             cwd=self.folder,
-            env={**os.environ, "PORT": str(self.port), **self.environment},
+            env={
+                **os.environ,
+                "PORT": str(self.port),
+                "CERTIFICATE": str(self.certificate or ""),
+                **self.environment,
+            },
         )
         until(self._is_there, what="the process has its arguments")
 

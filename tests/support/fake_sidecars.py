@@ -1,8 +1,9 @@
 """The sidecar's own HTTP at several loopback addresses, over a collector that obeys a test."""
 
 import io
+import json
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Thread
@@ -10,7 +11,7 @@ from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from registry_gc.sidecar_http import Application
-from registry_gc.sidecar_runs import Runs
+from registry_gc.sidecar_runs import Answer, Runs
 
 TOKEN = "the-token-of-this-test"
 
@@ -40,11 +41,26 @@ class Volume:
     report: Mapping[str, Any] | None = None
 
 
+# What a sidecar says of a registry that runs and takes pushes.
+REGISTRY: Mapping[str, Any] = {
+    "restarting": False,
+    "error": "",
+    "identity": "boot/1/1",
+    "answers": True,
+    "readOnly": False,
+    "readOnlyByFile": False,
+    "pullThrough": False,
+    "certificate": "",
+}
+
+
 @dataclass
 class FakeSidecar:
     """A pod's sidecar on a volume; `waits` are the seconds that it refuses to begin for, in turn.
 
-    `code` is its collector's exit code; while `hold` exists the collector goes on.
+    `code` is its collector's exit code; while `hold` exists the collector goes on. `restarts` has
+    what each restart of its registry was asked for, after which its `state` has what is `resolved`
+    then; `refusals` come first.
     """
 
     folder: Path
@@ -53,6 +69,10 @@ class FakeSidecar:
     volume: Volume = field(default_factory=Volume)
     code: int = 0
     waits: list[float] = field(default_factory=list)
+    state: dict[str, Any] = field(default_factory=lambda: dict(REGISTRY))
+    refusals: list[Answer] = field(default_factory=list)
+    restarts: list[Any] = field(default_factory=list)
+    resolved: Callable[[], Mapping[str, Any]] = dict
     _server: WSGIServer | None = None
     _thread: Thread | None = None
 
@@ -67,7 +87,12 @@ class FakeSidecar:
             delay=lambda: self.waits.pop(0) if self.waits else 0.0,
         )
         self.application = Application(
-            self.runs, self.token_file, stored=self._stored, store_id=self._store_id
+            self.runs,
+            self.token_file,
+            stored=self._stored,
+            store_id=self._store_id,
+            restart=self._restart,
+            registry=self._registry,
         )
 
     @property
@@ -101,6 +126,19 @@ class FakeSidecar:
         if environ["REQUEST_METHOD"] == "POST" and (self.runs.current, self.runs.last) != before:
             self.volume.begun.append(self.address)
         return answer
+
+    def _restart(self, content: bytes) -> Answer:
+        if self.refusals:
+            return self.refusals.pop(0)
+        asked = json.loads(content)
+        if asked.items() <= self.state.items():
+            return Answer(200, {"restarting": False})
+        self.restarts.append(asked)
+        self.state |= {"identity": f"boot/{len(self.restarts) + 1}/1", **self.resolved()}
+        return Answer(202, {"restarting": True})
+
+    def _registry(self) -> Mapping[str, Any]:
+        return self.state
 
     def _stored(self) -> Mapping[str, Any] | None:
         return self.volume.report

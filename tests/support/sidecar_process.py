@@ -37,7 +37,7 @@ folder = Path(os.environ["FAKE_FOLDER"])
 verb = sys.argv[1]
 run = os.environ["GC_RUN_ID"]
 call = {"verb": verb, "arguments": sys.argv[2:], "pid": os.getpid(), "run": run,
-        "restart": os.environ["GC_RESTART"]}
+        "restart": os.environ["GC_RESTART"], "readOnly": os.environ.get("GC_READ_ONLY", "")}
 told = []
 signal.signal(signal.SIGTERM, lambda *_: told.append("SIGTERM"))
 with (folder / "calls").open("a") as calls:

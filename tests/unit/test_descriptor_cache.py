@@ -1,8 +1,10 @@
 """When a registry must forget, and when a collection may not make it."""
 
 import os
+import signal
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from registry_gc.options import Restart
 from registry_gc.registry_config.redis_section import RedisOptions
 from registry_gc.restart import RegistryProcess, find_registry
 from support.fake_registry import FakeRegistry
+from support.waiting import until
 
 PROCESS = RegistryProcess(1, "boot/1/1", 1000.0, {})
 
@@ -105,6 +108,57 @@ def test_attack_1_old_registries_need_a_drain(
             undrained.check("always")
     else:
         undrained.check("always")
+
+
+class TestReadOnly:
+    """Nobody pushes, and the way out of it is a start with an empty memory (design.md 3)."""
+
+    READ_ONLY = MappingProxyType({"REGISTRY_STORAGE_MAINTENANCE_READONLY": '{"enabled":true}'})
+
+    def test_it_needs_no_restart(self, tmp_path: Path) -> None:
+        """Each costs ten seconds more. Seen to fail: `in_memory` by the cache alone."""
+        with FakeRegistry(tmp_path, environment=self.READ_ONLY, supervised=True) as registry:
+            config = registry_config.load(registry.config_path, {})
+            found = Memory.of(config, registry.config_path)
+            found.check("never")
+
+            assert found.forget(set(), lambda _: None) == 0
+            assert registry.starts == 1
+
+    def test_the_next_run_must_know_that_there_was_a_memory(self, tmp_path: Path) -> None:
+        """Attack 3: it looks at what this one found. Seen to fail: report `in_memory`."""
+        with FakeRegistry(tmp_path, environment=self.READ_ONLY) as registry:
+            config = registry_config.load(registry.config_path, {})
+
+            assert Memory.of(config, registry.config_path).may_be_unknown
+
+    def test_one_that_takes_pushes_again_ends_the_run(self, tmp_path: Path) -> None:
+        """It waited for nobody. Seen to fail: look at the start only."""
+        with FakeRegistry(tmp_path, environment=self.READ_ONLY, supervised=True) as registry:
+            config = registry_config.load(registry.config_path, {})
+            found = Memory.of(config, registry.config_path)
+            found.must_be_read_only = True
+            assert found.forget(set(), lambda _: None) == 0
+            before, registry.environment = registry.pid, {}
+            os.kill(before, signal.SIGTERM)
+            until(lambda: registry.pid != before, what="it was started anew")
+
+            with pytest.raises(StoppedError, match="everything was put back"):
+                found.forget(set(), lambda _: None)
+            fresh = Memory.of(config, registry.config_path)
+            fresh.must_be_read_only = True
+            with pytest.raises(StoppedError, match="everything was put back"):
+                fresh.forget(set(), lambda _: None)
+
+    def test_one_of_two_that_takes_pushes_is_enough(self, tmp_path: Path) -> None:
+        """Seen to fail: any instead of all."""
+        with FakeRegistry(tmp_path, environment=self.READ_ONLY) as registry:
+            other = FakeRegistry(tmp_path / "other", arguments=[str(registry.config_path)])
+            with other:
+                config = registry_config.load(registry.config_path, {})
+                found = Memory.of(config, registry.config_path)
+
+                assert (found.is_read_only, found.in_memory) == (False, True)
 
 
 def test_every_one_that_runs_at_the_burial_is_restarted(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Durations, as people write them."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from registry_gc.errors import ConfigurationError
-from registry_gc.options import duration
+from registry_gc.options import CollectOptions, duration
 
 
 @pytest.mark.parametrize(
@@ -31,3 +32,13 @@ def test_anything_else_is_refused_with_the_accepted_forms(text: str) -> None:
 @given(st.integers(0, 10**6), st.sampled_from("smhd"))
 def test_every_unit_counts(number: int, unit: str) -> None:
     assert duration(f"{number}{unit}") == number * duration(f"1{unit}")
+
+
+def test_while_nobody_can_push_nothing_is_waited_for() -> None:
+    """Seen to fail: keep one of the two periods."""
+    asked = CollectOptions(grace_period=duration("1h"), settle_period=duration("1m"))
+    alone = replace(asked, read_only=True).as_if_alone()
+
+    assert asked.as_if_alone() == asked
+    assert (alone.grace_period, alone.settle_period) == (duration("0"), duration("0"))
+    assert alone.upload_grace_period == asked.upload_grace_period

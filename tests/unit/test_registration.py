@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import shutil
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ from support.fake_registry import FakeRegistry
 from support.waiting import until
 
 ENVIRONMENT = {"GC_POD_NAME": "pod-1", "GC_POD_IP": "10.0.0.2"}
+READ_ONLY = {"REGISTRY_STORAGE_MAINTENANCE_READONLY": '{"enabled":true}'}
 QUICK = {"look": 0.02, "renewed": 0.1, "silent": 60.0}
 
 
@@ -259,6 +261,36 @@ def test_a_failure_is_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture
         time.sleep(0.3)
 
     assert caplog.text.count("this replica's registration") == 1
+
+
+def test_what_has_changed_is_said_at_once_when_asked(tmp_path: Path) -> None:
+    """A registry that became read-only needs no restart by the others' collection.
+
+    Seen to fail: wait for the next renewal.
+    """
+    with (
+        FakeRegistry(tmp_path, supervised=True) as registry,
+        registered(registry, renewed=60.0) as found,
+    ):
+        assert said(registry)["inMemory"] is True
+        registry.environment = READ_ONLY
+        before = registry.pid
+        os.kill(before, signal.SIGTERM)
+        until(lambda: registry.pid != before, what="it was started anew")
+        found.say_anew(10)
+
+        assert said(registry)["inMemory"] is False
+
+
+def test_a_sidecar_that_ends_is_not_waited_for(tmp_path: Path) -> None:
+    registry = FakeRegistry(tmp_path)
+    registry.write_config()
+    with registered(registry) as found:
+        found.withdraw()
+        began = time.monotonic()
+        found.say_anew(10)
+
+    assert time.monotonic() - began < 5
 
 
 class TestEnd:

@@ -60,6 +60,7 @@ proxy: {remoteurl: https://registry-1.docker.io}
         address=":5000",
         net="tcp",
         tls=True,
+        certificate="/c.pem",
         prefix="/reg/",
         notes=(),
     )
@@ -81,6 +82,7 @@ def test_what_is_not_said_has_the_registrys_defaults() -> None:
         address="",
         net="tcp",
         tls=False,
+        certificate="",
         prefix="",
         notes=(),
     )

@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from pathlib import Path
 from types import MappingProxyType
 
@@ -12,8 +13,10 @@ from registry_gc import run as runs
 from registry_gc.collect import Collection, Outcome
 from registry_gc.options import CollectOptions, duration
 from registry_gc.plan import Plan
+from registry_gc.report import Report
 from registry_gc.run import Run
 from registry_gc.storage import FileStore
+from support.fake_registry import FakeRegistry
 from support.store import StoreBuilder, one_live_one_dead, write_configuration
 
 
@@ -55,6 +58,67 @@ def test_a_progress_file_that_cannot_be_written_stops_nothing(config: Path, tmp_
 
     assert code == 0
     assert report["deleted"] != {}
+
+
+READ_ONLY = MappingProxyType({"REGISTRY_STORAGE_MAINTENANCE_READONLY": '{"enabled":true}'})
+
+
+class TestReadOnly:
+    """`collect --read-only`: nobody can push, so nothing is waited for."""
+
+    def collected(self, registry: FakeRegistry) -> tuple[Report, int]:
+        options = CollectOptions(read_only=True, grace_period=duration("1h"))
+        return Run(registry.config_path, options, {}).collect()
+
+    @pytest.fixture
+    def dead(self, tmp_path: Path) -> StoreBuilder:
+        """A store whose dead blobs are younger than any grace period."""
+        found = one_live_one_dead(tmp_path / "store")
+        for path in (tmp_path / "store").rglob("*"):
+            os.utime(path)
+        return found
+
+    def test_even_what_is_young_goes_at_once(self, tmp_path: Path, dead: StoreBuilder) -> None:
+        """Seen to fail: keep the grace period."""
+        with FakeRegistry(tmp_path, environment=READ_ONLY) as registry:
+            began = time.monotonic()
+            report, code = self.collected(registry)
+
+        assert (code, report["restarted"]) == (0, 0)
+        assert report["deleted"]["blobs"] > 0  # type: ignore[index]  # a mapping
+        assert time.monotonic() - began < 30
+
+    def test_where_people_can_push_nothing_is_touched(
+        self, tmp_path: Path, dead: StoreBuilder
+    ) -> None:
+        """Rule 1. Seen to fail: believe the option."""
+        with FakeRegistry(tmp_path) as registry:
+            before = sorted((tmp_path / "store").rglob("*"))
+            report, code = self.collected(registry)
+
+        assert code == 3
+        assert "nothing was deleted: the registry is not read-only" in str(report["error"])
+        after = [path for path in sorted((tmp_path / "store").rglob("*")) if "-gc" not in str(path)]
+        assert after == [path for path in before if "-gc" not in str(path)]
+
+    def test_where_nobody_serves_it_is_not_known(self, tmp_path: Path, dead: StoreBuilder) -> None:
+        registry = FakeRegistry(tmp_path)
+        registry.write_config()
+        report, code = self.collected(registry)
+
+        assert code == 3
+        assert "no process serves this configuration" in str(report["error"])
+
+    def test_a_pull_through_cache_writes_when_people_pull(
+        self, tmp_path: Path, dead: StoreBuilder
+    ) -> None:
+        """Seen to fail: look at the variable only."""
+        more = "proxy: {remoteurl: 'https://a.example'}\n"
+        with FakeRegistry(tmp_path, environment=READ_ONLY, more=more) as registry:
+            report, code = self.collected(registry)
+
+        assert code == 3
+        assert "pull-through" in str(report["error"])
 
 
 def test_two_file_systems_are_refused(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:

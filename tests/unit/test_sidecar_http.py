@@ -61,6 +61,49 @@ class TestOneRunAtATime:
         assert [call["verb"] for call in sidecar.calls()] == ["recover", "plan"]
 
 
+class TestReadOnly:
+    def test_such_a_run_is_one_with_other_options(self, sidecar: SidecarProcess) -> None:
+        """It waits for nobody, so nobody else's run may be joined. Seen to fail: compare dryRun."""
+        sidecar.tell("hold")
+        _, first = sidecar.collect()
+        refused, second = sidecar.collect(b'{"readOnly": true}')
+
+        assert (refused, second["run"]) == (409, first["run"])
+
+    def test_its_collector_is_told(self, sidecar: SidecarProcess) -> None:
+        """Seen to fail: forget the variable; hand it to every run after it."""
+        sidecar.tell("hold")
+        _, first = sidecar.collect(b'{"readOnly": true}')
+        joined, _ = sidecar.collect(b'{"readOnly": true}')
+        running = sidecar.status()[1]["readOnly"]
+        (sidecar.folder / "hold").unlink()
+        sidecar.ended(first["run"])
+        sidecar.ended(sidecar.collect()[1]["run"])
+
+        assert (joined, running) == (200, True)
+        assert [call["readOnly"] for call in sidecar.calls("collect")] == ["true", ""]
+
+    @pytest.mark.parametrize("body", [b'{"readOnly": 1}', b'{"readonly": true}'])
+    def test_nonsense_begins_nothing(self, sidecar: SidecarProcess, body: bytes) -> None:
+        assert sidecar.collect(body)[0] == 400
+
+
+class TestRegistry:
+    def test_without_one_it_asks_for_patience(self, sidecar: SidecarProcess) -> None:
+        code, answer = sidecar.ask("POST", "/restart", b'{"readOnly": true}')
+
+        assert (code, answer["retryAfter"]) == (503, 5)
+        assert sidecar.ask("GET", "/registry")[1]["readOnly"] is None
+
+    @pytest.mark.parametrize(("method", "path"), [("POST", "/restart"), ("GET", "/registry")])
+    def test_the_token_is_needed(self, sidecar: SidecarProcess, method: str, path: str) -> None:
+        """Anybody in the cluster could end the registry. Seen to fail: do without it."""
+        assert sidecar.ask(method, path, b"{}", token="another")[0] == 401
+
+    def test_nonsense(self, sidecar: SidecarProcess) -> None:
+        assert sidecar.ask("POST", "/restart", b'{"force": true}')[0] == 400
+
+
 class TestStatus:
     def test_a_run_has_its_phase_and_then_its_report(self, sidecar: SidecarProcess) -> None:
         """Seen to fail: do not read the progress; give no report."""

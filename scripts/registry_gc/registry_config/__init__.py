@@ -39,7 +39,8 @@ class RegistryConfig:
     """What a collection must know of the registry; `notes` is what the registry would warn about.
 
     `root` is the file system driver's root directory, without a slash at its end; a relative one
-    counts from the registry's working directory. `drain_timeout` is in seconds, 0 for none.
+    counts from the registry's working directory. `drain_timeout` is in seconds, 0 for none;
+    `certificate` is the file of its own TLS, read once at its start, empty for none.
     """
 
     driver: str
@@ -54,6 +55,7 @@ class RegistryConfig:
     address: str
     net: str
     tls: bool
+    certificate: str
     prefix: str
     notes: tuple[str, ...]
 
@@ -104,6 +106,7 @@ def effective(text: str, environment: Mapping[str, str]) -> RegistryConfig:
         address=_text(http.get("Addr")),
         net=_net(_text(http.get("Net"))),
         tls=bool(tls.get("Certificate") or _map(tls.get("LetsEncrypt")).get("CacheFile")),
+        certificate=_text(tls.get("Certificate")),
         prefix=_text(http.get("Prefix")),
         notes=tuple(notes),
     )

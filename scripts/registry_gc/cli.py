@@ -12,9 +12,10 @@ from typing import Any
 
 import click
 
-from registry_gc import __version__
+from registry_gc import __version__, cluster_commands
 from registry_gc import report as reports
-from registry_gc.errors import CollectorError, ConfigurationError
+from registry_gc.errors import ConfigurationError, StoppedError
+from registry_gc.failing import Failing
 from registry_gc.options import CollectOptions, duration
 from registry_gc.progress import Progress
 from registry_gc.registry_config import DEFAULT_PATHS
@@ -117,6 +118,12 @@ def _collect_options(command: _Command) -> _Command:
         ),
         _option("--offline", is_flag=True, help="No registry uses this store now."),
         _option(
+            "--read-only",
+            is_flag=True,
+            help="The registry is read-only, which is checked: the grace and settle periods count "
+            "as zero.",
+        ),
+        _option(
             "--quarantine",
             type=_DURATION,
             default="0",
@@ -196,7 +203,7 @@ def plan(**arguments: Any) -> None:
 @click.option("--output", type=click.Choice(["text", "json"]), default="text")
 def report(config: Path | None, output: str) -> None:
     """Print the report of the last collection."""
-    with _Failing():
+    with Failing():
         last = _run_of(config).last_report()
         if last is None:
             click.echo("This store has not been collected yet.")
@@ -208,7 +215,7 @@ def report(config: Path | None, output: str) -> None:
 @click.argument("config", required=False, type=click.Path(path_type=Path))
 def recover(config: Path | None) -> None:
     """End what a run left that was killed: finish its removal, or put back what it took."""
-    with _Failing():
+    with Failing():
         count = _run_of(config).recover()
         click.echo(f"{count} files were put back." if count else "Nothing was left to do.")
 
@@ -217,7 +224,7 @@ def recover(config: Path | None) -> None:
 @click.argument("config", required=False, type=click.Path(path_type=Path))
 def restore(config: Path | None) -> None:
     """Put back everything that is still in quarantine (see --quarantine)."""
-    with _Failing():
+    with Failing():
         restored = _run_of(config).restore()
         click.echo("\n".join([*restored, f"{len(restored)} files were restored."]))
 
@@ -251,7 +258,7 @@ def check(
     """
     from registry_gc.checking import report as check_report
 
-    with _Failing():
+    with Failing():
         run = Run(_config_path(config), CollectOptions(grace_period=grace_period), os.environ)
         told = Progress(sys.stderr)
         found, seconds = run.check(read_data=read_data, repair=repair, progress=told.read)
@@ -268,7 +275,7 @@ def check(
 @click.option("--write-test", is_flag=True, help="Also make and remove a file on the volume.")
 def preflight(config: Path | None, *, write_test: bool) -> None:
     """Say what this image sees of the registry; the chart runs it before it changes anything."""
-    with _Failing():
+    with Failing():
         click.echo(_run_of(config).preflight(write_test=write_test))
 
 
@@ -279,16 +286,21 @@ def sidecar(config: Path | None) -> None:
     # Here, because each role has its own libraries, and the sidecar's process must be small.
     from registry_gc.sidecar import SidecarSettings, serve
 
-    with _Failing():
+    with Failing():
         sys.exit(serve(SidecarSettings.from_environment(os.environ, _config_path(config))))
 
 
 @main.command()
 def hook() -> None:
-    """Ask the release's sidecar to collect, wait for it and print its report."""
+    """Ask the release's sidecar to collect, wait for it and print its report.
+
+    With GC_READ_ONLY it makes the registry read-only for that time, and takes that back.
+    """
     from registry_gc.hook import HookSettings, run
 
-    with _Failing():
+    with Failing():
+        # As an error, so that what was made read-only is taken back on the way out.
+        signal.signal(signal.SIGTERM, _told_to_end)
         sys.exit(run(HookSettings.from_environment(os.environ), click.echo))
 
 
@@ -332,16 +344,25 @@ def roundtrip(
     from registry_gc.roundtrip import RoundtripOptions
     from registry_gc.roundtrip import roundtrip as tried
 
-    with _Failing():
+    with Failing():
         trust = Trust(tls_folder, anything=any_certificate)
         registry = Registry(url, trust, username or "", password or "")
         tried(registry, RoundtripOptions(into, timeout, **flags), click.echo)
 
 
+def _told_to_end(_number: int, _frame: object) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise StoppedError(
+        "the collection was not waited for; if it goes on, it is safe",
+        why="this job was told to end",
+        next_step="`registry-gc report` in the gc container shows how it ended",
+    )
+
+
 def _run(
     config: Path | None, output: str, repository: tuple[str, ...] = (), **options: Any
 ) -> None:
-    with _Failing():
+    with Failing():
         stop = Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             # By a thread: a handler that met `wait` inside the Event would wait for itself.
@@ -380,13 +401,5 @@ def _config_path(given: Path | None) -> Path:
     return next((path for path in DEFAULT_PATHS if path.exists()), DEFAULT_PATHS[0])
 
 
-class _Failing:
-    """Turns a failure that its reader can act on into its sentence and its exit code."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, CollectorError):
-            click.echo(str(error), err=True)
-            sys.exit(error.exit_code)
+for _command in cluster_commands.ALL:
+    main.add_command(_command)

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from registry_gc import certificate_secrets, hosting
+from registry_gc.certificate_rollout import Rollout, take_effect
 from registry_gc.certificate_secrets import content
 from registry_gc.endpoint_object import (
     KIND,
@@ -35,6 +36,7 @@ from registry_gc.exposure import (
 )
 from registry_gc.health import Health, ask
 from registry_gc.kube_api import Api, ApiDeniedError, Object, path_of
+from registry_gc.read_only import Switch
 from registry_gc.release_pods import Pod, pods
 from registry_gc.sidecars import Sidecar
 
@@ -92,6 +94,51 @@ def publish(api: Api, settings: EndpointSettings, seen: Seen, echo: Echo) -> Non
     if settings.hosting:
         hosting.keep(api, settings.owner, status, MANAGER, echo)
     _say(api, settings, observed, before or {}, status, echo)
+
+
+def run(api: Api, settings: EndpointSettings, echo: Echo) -> None:
+    """Bring everything up to date: the certificate and what serves it, read-only, the address.
+
+    Each part is tried whatever became of the others; then the first failure is raised as a
+    CollectorError.
+    """
+    seen = look(replace(api, consequence=NOTHING), settings, echo)
+    events = Events(api, settings.namespace, settings.about, echo)
+    failures: list[CollectorError] = []
+    steps: list[Callable[[], object]] = [
+        lambda: keep_certificate(api, settings, seen, echo),
+        lambda: _take_effect(api, settings, events, echo),
+        lambda: _take_back(api, settings, events, echo),
+        lambda: publish(api, settings, seen, echo),
+    ]
+    for step in steps:
+        try:
+            step()
+        except CollectorError as error:
+            failures.append(error)
+            events.failure("NotUpToDate", error)
+    if failures:
+        raise failures[0]
+
+
+def _take_effect(api: Api, settings: EndpointSettings, events: Events, echo: Echo) -> None:
+    if not settings.tls_secret or not settings.selector:
+        return
+    rollout = Rollout(
+        settings.namespace,
+        settings.tls_secret,
+        settings.selector,
+        settings.access,
+        settings.workload,
+        settings.registry_port,
+    )
+    if count := take_effect(api, rollout, echo):
+        events.normal("CertificateTookEffect", f"{count} registries were started anew for it")
+
+
+def _take_back(api: Api, settings: EndpointSettings, events: Events, echo: Echo) -> None:
+    if settings.switch is not None and Switch(api, settings.switch, echo).settle():
+        events.warning("ReadOnlyTakenBack", "a dead run had left the registry read-only")
 
 
 def remove(api: Api, settings: EndpointSettings, echo: Echo) -> None:

@@ -16,6 +16,7 @@ from registry_gc.errors import ConfigurationError
 from registry_gc.events import Subject
 from registry_gc.exposure import Via, Wanted
 from registry_gc.ownership import Owner
+from registry_gc.read_only import ReadOnlySettings
 from registry_gc.sidecars import Access
 
 _TYPES = ("", "ExternalIP", "InternalIP", "Hostname", "ExternalDNS", "InternalDNS")
@@ -47,6 +48,9 @@ class EndpointSettings:
     trust_timeout: timedelta = timedelta(minutes=2)
     certificate: CertificateSettings | None = None
     about: tuple[Subject, ...] = ()
+    workload: Subject | None = None
+    registry_port: int = 5000
+    switch: ReadOnlySettings | None = None
 
     @property
     def namespace(self) -> str:
@@ -59,13 +63,20 @@ class EndpointSettings:
     ) -> "EndpointSettings":
         """Read GC_NAMESPACE, GC_RELEASE, GC_ENDPOINT, GC_SERVICE, GC_INGRESS, GC_HTTPROUTE,
         GC_ENDPOINT_*, GC_TLS_*, GC_NODE_ADDRESSES, GC_HOSTING, GC_SELECTOR, GC_TOKEN_FILE, GC_PORT,
-        GC_MODE, GC_TRUST, GC_TRUST_TIMEOUT and GC_EVENTS_ABOUT.
+        GC_MODE, GC_TRUST, GC_TRUST_TIMEOUT, GC_EVENTS_ABOUT, GC_WORKLOAD and GC_REGISTRY_PORT.
 
         Raises ConfigurationError, which names the variable.
         """
         release = required(environment, "GC_RELEASE", "the release's name", consequence)
         namespace = environment.get("GC_NAMESPACE", "").strip() or own_namespace
         owner = Owner(namespace, release)
+        access = _access(environment, consequence)
+        mode = environment.get("GC_MODE", "").strip()
+        selector = environment.get("GC_SELECTOR", "").strip()
+        workload = Subject.all_of(environment.get("GC_WORKLOAD", ""))
+        switched = None
+        if mode and access and selector:
+            switched = ReadOnlySettings.from_environment(environment, owner, selector, access)
         return cls(
             owner,
             environment.get("GC_ENDPOINT", "").strip(),
@@ -76,13 +87,16 @@ class EndpointSettings:
             environment.get("GC_TLS_SECRET", "").strip(),
             switch(environment, "GC_NODE_ADDRESSES"),
             switch(environment, "GC_HOSTING"),
-            environment.get("GC_SELECTOR", "").strip(),
-            _access(environment, consequence),
-            environment.get("GC_MODE", "").strip(),
+            selector,
+            access,
+            mode,
             environment.get("GC_TRUST", "").strip(),
             length(environment, "GC_TRUST_TIMEOUT", cls.trust_timeout),
             CertificateSettings.from_environment(environment, owner),
             Subject.all_of(environment.get("GC_EVENTS_ABOUT", "")),
+            workload[0] if workload else None,
+            port(environment, "GC_REGISTRY_PORT", cls.registry_port),
+            switched,
         )
 
 

@@ -1,5 +1,6 @@
 """The script of the CronJob: asks the release's sidecar to collect, waits, prints its report."""
 
+import json
 import time
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
@@ -8,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from registry_gc import kube_client, report
-from registry_gc.environment import length, port
+from registry_gc.environment import length, port, required, switch
 from registry_gc.errors import CollectorError, ConfigurationError, GuardError, StorageError
 from registry_gc.events import Events, Subject
+from registry_gc.ownership import Owner
+from registry_gc.read_only import ReadOnlySettings, Switch
 from registry_gc.release_pods import Pod, pods
 from registry_gc.sidecars import Access, Sidecar, SidecarSilentError
 
@@ -28,7 +31,8 @@ ListPods = Callable[[], list[Pod]]
 class HookSettings:
     """Whom to ask and for how long to wait; `port` is the sidecars'.
 
-    `about` are the objects whose Events tell how it ended.
+    `about` are the objects whose Events tell how it ended. With `switch` what a dead run left
+    read-only is taken back first; with `read_only` the collection is held while nobody can push.
     """
 
     namespace: str
@@ -37,6 +41,8 @@ class HookSettings:
     port: int = 5002
     timeout: timedelta = timedelta(hours=6)
     about: tuple[Subject, ...] = ()
+    switch: ReadOnlySettings | None = None
+    read_only: bool = False
 
     @property
     def access(self) -> Access:
@@ -45,7 +51,8 @@ class HookSettings:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "HookSettings":
-        """Read GC_NAMESPACE, GC_SELECTOR, GC_TOKEN_FILE, GC_PORT, GC_TIMEOUT and GC_EVENTS_ABOUT.
+        """Read GC_NAMESPACE, GC_SELECTOR, GC_TOKEN_FILE, GC_PORT, GC_TIMEOUT, GC_EVENTS_ABOUT,
+        GC_READ_ONLY, and with GC_MODE also GC_RELEASE and GC_READ_ONLY_*.
 
         Raises ConfigurationError, which names the variable.
         """
@@ -57,13 +64,24 @@ class HookSettings:
                 next_step="set it to their labels, such as app=docker-registry,release=NAME",
             )
         token = environment.get("GC_TOKEN_FILE", "/var/run/secrets/docker-registry-gc/token")
+        namespace = environment.get("GC_NAMESPACE") or kube_client.own_namespace(_NOTHING)
+        access = Access(Path(token), port(environment, "GC_PORT", cls.port))
+        read_only = switch(environment, "GC_READ_ONLY")
+        mode = None
+        if read_only or environment.get("GC_MODE", "").strip():
+            release = required(environment, "GC_RELEASE", "the release's name", _NOTHING)
+            mode = ReadOnlySettings.from_environment(
+                environment, Owner(namespace, release), selector, access
+            )
         return cls(
-            environment.get("GC_NAMESPACE") or kube_client.own_namespace(_NOTHING),
+            namespace,
             selector,
-            Path(token),
-            port(environment, "GC_PORT", cls.port),
+            access.token_file,
+            access.port,
             length(environment, "GC_TIMEOUT", cls.timeout),
             Subject.all_of(environment.get("GC_EVENTS_ABOUT", "")),
+            mode,
+            read_only,
         )
 
 
@@ -78,11 +96,31 @@ def run(settings: HookSettings, echo: Echo) -> int:
     def list_pods() -> list[Pod]:
         return pods(api, settings.namespace, settings.selector)
 
+    mode = Switch(api, settings.switch, echo) if settings.switch else None
+    left = _taken_back(mode, events, echo) if mode else 0
     try:
-        return follow(settings, list_pods, echo, events)
+        if mode is None or not settings.read_only:
+            return max(left, follow(settings, list_pods, echo, events))
+        events.normal("ReadOnly", "nobody can push until the collection has ended")
+        with mode.held():
+            return follow(settings, list_pods, echo, events)
     except CollectorError as error:
         events.failure("CollectionNotDone", error)
         raise
+
+
+def _taken_back(mode: Switch, events: Events, echo: Echo) -> int:
+    """Take back what a dead run left read-only; return an exit code, because it is no reason not to
+    collect that this failed: a collection is safe either way.
+    """
+    try:
+        if mode.settle():
+            events.warning("ReadOnlyTakenBack", "a dead run had left the registry read-only")
+    except CollectorError as error:
+        echo(str(error))
+        events.failure("ReadOnlyNotTakenBack", error)
+        return error.exit_code
+    return 0
 
 
 def follow(settings: HookSettings, list_pods: ListPods, echo: Echo, events: Events) -> int:
@@ -166,7 +204,7 @@ def _collected_once(
 
 def _collected(settings: HookSettings, sidecar: Sidecar, echo: Echo) -> Mapping[str, Any]:
     """Begin or join a collection; return its last status."""
-    name = _begun(sidecar, echo)
+    name = _begun(settings, sidecar, echo)
     phase = ""
     while True:
         code, status = sidecar.patiently("GET", f"/status?run={name}")
@@ -191,11 +229,12 @@ def _collected(settings: HookSettings, sidecar: Sidecar, echo: Echo) -> Mapping[
         time.sleep(_PAUSE)
 
 
-def _begun(sidecar: Sidecar, echo: Echo) -> str:
+def _begun(settings: HookSettings, sidecar: Sidecar, echo: Echo) -> str:
     """Return the name of the run that was begun or joined, waiting while none may begin."""
     said = False
+    options = {"readOnly": True} if settings.read_only else {}
     while True:
-        code, answer = sidecar.patiently("POST", "/collect", b"{}")
+        code, answer = sidecar.patiently("POST", "/collect", json.dumps(options).encode())
         if code in (200, 202):
             echo(f"{sidecar.pod.name}: run {answer['run']}" + (" (joined)" if code == 200 else ""))
             return str(answer["run"])

@@ -130,17 +130,12 @@ class NodeTrust:
         self._say(problems)
         return not problems
 
-    def remove(self) -> None:
-        """Remove all files of this owner's from the node. Raises CollectorError."""
-        for path in self._files().remove().removed:
-            self.echo(f"removed {self.settings.host_folder}/{path}")
-
     def _keep(self, trusts: list[Trust], undecided: set[str]) -> list[str]:
         wanted = files_of(trusts, self.settings.owner, self.settings.runtime)
         for path, content in wanted.files.items():
             if path.endswith((".toml", ".conf")):
                 tomllib.loads(content)  # a file that cannot be read would stop every pull
-        kept = self._files().keep(wanted.files, undecided)
+        kept = _files(self.settings).keep(wanted.files, undecided)
         for path in kept.written:
             self.echo(f"wrote {self.settings.host_folder}/{path}")
         for path in kept.removed:
@@ -175,15 +170,22 @@ class NodeTrust:
         else:
             self.settings.ready.unlink(missing_ok=True)
 
-    def _files(self) -> TrustFiles:
-        return TrustFiles(self.settings.folder, self.settings.owner)
-
     def _say(self, problems: list[str]) -> None:
         """Say each problem once, until it is gone and comes back."""
         for problem in problems:
             if problem not in self._said:
                 self.echo(problem)
         self._said = frozenset(problems)
+
+
+def remove(settings: NodeTrustSettings, echo: Echo) -> None:
+    """Remove all files of this owner's from the node; asks no API. Raises CollectorError."""
+    for path in _files(settings).remove().removed:
+        echo(f"removed {settings.host_folder}/{path}")
+
+
+def _files(settings: NodeTrustSettings) -> TrustFiles:
+    return TrustFiles(settings.folder, settings.owner)
 
 
 def _in_a_line(error: CollectorError) -> str:

@@ -8,6 +8,7 @@ counts on it.
 """
 
 import json
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -16,6 +17,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from registry_gc.environment import length, required
 from registry_gc.errors import CollectorError, GuardError, LockedError, RegistryDownError
 from registry_gc.kube_api import Api, Object, path_of
 from registry_gc.ownership import Owner
@@ -47,6 +49,24 @@ class ReadOnlySettings:
     holder: str
     expires: timedelta = timedelta(minutes=10)
     timeout: timedelta = timedelta(minutes=15)
+
+    @classmethod
+    def from_environment(
+        cls, environment: Mapping[str, str], owner: Owner, selector: str, access: Access
+    ) -> "ReadOnlySettings":
+        """Read GC_MODE, GC_POD_NAME, GC_READ_ONLY_EXPIRES and GC_READ_ONLY_TIMEOUT.
+
+        Raises ConfigurationError, which names the variable.
+        """
+        return cls(
+            owner,
+            required(environment, "GC_MODE", "the ConfigMap that makes it read-only", NOTHING),
+            selector,
+            access,
+            environment.get("GC_POD_NAME", "").strip() or os.uname().nodename,
+            length(environment, "GC_READ_ONLY_EXPIRES", cls.expires),
+            length(environment, "GC_READ_ONLY_TIMEOUT", cls.timeout),
+        )
 
 
 @dataclass(slots=True)
@@ -186,7 +206,7 @@ class Switch:
                     next_step="leave garbageCollect.readOnly: false; a collection is safe without "
                     "it",
                 )
-            if pod.ready and self._state(pod).get("pullThrough"):
+            if pod.ready and not pod.ending and self._state(pod).get("pullThrough"):
                 raise _pull_through()
 
     def _bring(self, *, read_only: bool) -> None:
@@ -262,7 +282,9 @@ class Switch:
         until = time.monotonic() + self.settings.timeout.total_seconds()
         said = False
         while True:
-            running = [pod for pod in self._pods() if pod.ready and self._collects(pod)]
+            # One that ends puts back what its collection took, before it is gone.
+            there = [pod for pod in self._pods() if pod.ready and not pod.ending]
+            running = [pod for pod in there if self._collects(pod)]
             if not running:
                 return
             if time.monotonic() > until:

@@ -16,7 +16,7 @@ from registry_gc.certificates import Held, Terms, renewed
 from registry_gc.endpoint_object import PLURAL, VERSION
 from registry_gc.errors import ConfigurationError, StorageError
 from registry_gc.kube_api import path_of
-from registry_gc.node_trust import NodeTrust, NodeTrustSettings
+from registry_gc.node_trust import NodeTrust, NodeTrustSettings, remove
 from registry_gc.trust_content import (
     Trust,
     certificates_in,
@@ -524,10 +524,8 @@ class TestTheScript:
 
     def test_removal_by_hand(self, fake: FakeKubernetes, settings: NodeTrustSettings) -> None:
         said: list[str] = []
-        script = self.script(fake, settings, said)
-        script.look()
-        said.clear()
-        script.remove()
+        self.script(fake, settings).look()
+        remove(settings, said.append)
 
         assert self.files(settings) == []
         assert len(said) == 2

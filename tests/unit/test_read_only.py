@@ -1,0 +1,523 @@
+"""The switch to read-only and back: a key with an expiry, restarts in place, proof from each pod.
+
+Real: the sidecars' HTTP and the switch. Not real: the registries, the kubelet, the API server.
+"""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from registry_gc import sidecars
+from registry_gc.errors import CollectorError, GuardError, LockedError, RegistryDownError
+from registry_gc.kube_api import ApiDeniedError, path_of
+from registry_gc.ownership import OWNER, Owner
+from registry_gc.read_only import ReadOnlySettings, Switch
+from registry_gc.sidecar_runs import Answer
+from registry_gc.sidecars import Access
+from support.fake_kubernetes import NAMESPACE, SELECTOR, FakeKubernetes, pod
+from support.fake_sidecars import TOKEN, FakeSidecar
+from support.kube import api_of
+from support.registry_process import free_port
+from support.waiting import until
+
+MODE = path_of("v1", "configmaps", NAMESPACE, "one-gc-mode")
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
+ADDRESSES = ("127.0.0.1", "127.0.0.2")
+Start = Callable[..., FakeSidecar]
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sidecars, "_PAUSE", 0.02)
+    monkeypatch.setattr(sidecars, "_PATIENCE", 0.5)
+
+
+@pytest.fixture
+def fake() -> FakeKubernetes:
+    return FakeKubernetes(pods=[pod("a"), pod("b", ADDRESSES[1])])
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> ReadOnlySettings:
+    token = tmp_path / "token"
+    token.write_text(TOKEN)
+    access = Access(token, free_port())
+    return ReadOnlySettings(
+        Owner(NAMESPACE, "test"), "one-gc-mode", SELECTOR, access, "the-hook",
+        timeout=timedelta(seconds=5),
+    )  # fmt: skip
+
+
+@pytest.fixture
+def start(fake: FakeKubernetes, settings: ReadOnlySettings, tmp_path: Path) -> Iterator[Start]:
+    """Start the sidecars of both pods; after a restart a registry has what the key says then."""
+    started: list[FakeSidecar] = []
+
+    def resolved() -> Mapping[str, Any]:
+        data = (fake.objects.by_path.get(MODE) or {}).get("data") or {}
+        return {"readOnly": data.get("readOnly") == '{"enabled":true}'}
+
+    def one(address: str = ADDRESSES[0], **state: Any) -> FakeSidecar:
+        sidecar = FakeSidecar(tmp_path, settings.access.port, address, resolved=resolved)
+        sidecar.state |= state
+        started.append(sidecar)
+        sidecar.listen()
+        return sidecar
+
+    yield one
+    for sidecar in started:
+        sidecar.hold.unlink(missing_ok=True)
+        sidecar.vanish()
+
+
+@pytest.fixture
+def both(start: Start) -> tuple[FakeSidecar, FakeSidecar]:
+    return start(), start(ADDRESSES[1])
+
+
+def switch(
+    fake: FakeKubernetes,
+    settings: ReadOnlySettings,
+    said: list[str] | None = None,
+    **more: Any,
+) -> Switch:
+    sink: list[str] = [] if said is None else said
+    api, _ = api_of(fake)
+    options = {"sleep": lambda _: None, "now": lambda: NOW, **more}
+    return Switch(api, settings, sink.append, **options)
+
+
+def key(fake: FakeKubernetes) -> dict[str, str]:
+    return dict((fake.objects.by_path.get(MODE) or {}).get("data") or {})
+
+
+def put_key(fake: FakeKubernetes, expires: str, holder: str = "another") -> None:
+    data = {"readOnly": '{"enabled":true}', "expires": expires, "holder": holder}
+    mark = {"annotations": {OWNER: f"{NAMESPACE}/test"}}
+    fake.objects.put(MODE, {"kind": "ConfigMap", "metadata": mark, "data": data})
+
+
+class TestOn:
+    def test_each_registry_is_restarted_once_and_seen_to_refuse(
+        self,
+        fake: FakeKubernetes,
+        settings: ReadOnlySettings,
+        both: tuple[FakeSidecar, FakeSidecar],
+    ) -> None:
+        said: list[str] = []
+        switch(fake, settings, said).on()
+
+        assert [each.restarts for each in both] == [[{"readOnly": True}]] * 2
+        assert said[:2] == ["a: read-only", "b: read-only"]
+        assert key(fake) == {
+            "readOnly": '{"enabled":true}',
+            "holder": "the-hook",
+            "expires": "2026-11-24T12:10:00+00:00",
+        }
+
+    def test_one_after_another(
+        self,
+        fake: FakeKubernetes,
+        settings: ReadOnlySettings,
+        both: tuple[FakeSidecar, FakeSidecar],
+    ) -> None:
+        """Pulls go on. Seen to fail: ask all, then wait for all."""
+        both[0].resolved = lambda: {"restarting": True}
+        order: list[str] = []
+
+        def look(_seconds: float) -> None:
+            if both[0].restarts and both[0].state["restarting"]:
+                order.append(f"b has {len(both[1].restarts)} restarts")
+                both[0].state |= {"restarting": False, "readOnly": True}
+
+        switch(fake, settings, sleep=look).on()
+
+        assert order == ["b has 0 restarts"]
+        assert len(both[1].restarts) == 1
+
+    def test_the_key_is_there_before_any_restart(
+        self,
+        fake: FakeKubernetes,
+        settings: ReadOnlySettings,
+        both: tuple[FakeSidecar, FakeSidecar],
+    ) -> None:
+        """And kubelets have heard of it. Seen to fail: write it last; do not wait."""
+        slept: list[tuple[float, bool, int]] = []
+
+        def sleep(seconds: float) -> None:
+            slept.append((seconds, bool(key(fake)), len(both[0].restarts)))
+
+        switch(fake, settings, sleep=sleep).on()
+
+        assert slept[0] == (2.0, True, 0)
+
+    def test_a_kubelet_that_heard_late_costs_another_restart(
+        self,
+        fake: FakeKubernetes,
+        settings: ReadOnlySettings,
+        both: tuple[FakeSidecar, FakeSidecar],
+    ) -> None:
+        """Seen to fail: believe the first one."""
+        late = iter([{"readOnly": False}, {"readOnly": True}])
+        both[0].resolved = lambda: next(late)
+        switch(fake, settings).on()
+
+        assert len(both[0].restarts) == 2
+
+    def test_a_container_without_the_variable_is_told_and_taken_back(
+        self,
+        fake: FakeKubernetes,
+        settings: ReadOnlySettings,
+        both: tuple[FakeSidecar, FakeSidecar],
+    ) -> None:
+        """Seen to fail: go on for ever; leave the key."""
+        both[0].resolved = lambda: {"readOnly": False}
+
+        with pytest.raises(RegistryDownError) as error:
+            switch(fake, settings).on()
+        assert "REGISTRY_STORAGE_MAINTENANCE_READONLY" in error.value.why
+        assert len(both[0].restarts) == 3
+        assert key(fake) == {}
+
+    def test_one_that_ends_is_waited_for(
+        self,
+        fake: FakeKubernetes,
+        settings: ReadOnlySettings,
+        both: tuple[FakeSidecar, FakeSidecar],
+    ) -> None:
+        """It goes on to take pushes. Seen to fail: leave out pods with a deletionTimestamp."""
+        fake.pods.append(pod("old", "127.0.0.9", ending=True))
+        said: list[str] = []
+        looks: list[float] = []
+
+        def sleep(seconds: float) -> None:
+            looks.append(seconds)
+            if len(looks) == 4:
+                fake.pods.pop()
+
+        switch(fake, settings, said, sleep=sleep).on()
+
+        assert "waiting: old is ending and may still take pushes" in said
+        assert len(looks) >= 4
+
+    def test_one_that_starts_meanwhile_is_seen_too(
+        self,
+        fake: FakeKubernetes,
+        settings: ReadOnlySettings,
+        both: tuple[FakeSidecar, FakeSidecar],
+        start: Start,
+    ) -> None:
+        """Seen to fail: look at the pods once."""
+        fake.pods.append(pod("c", "", sidecar="PodInitializing", phase="Pending"))
+
+        def sleep(_seconds: float) -> None:
+            if both[1].restarts and fake.pods[2]["status"]["phase"] == "Pending":
+                start("127.0.0.3", readOnly=True)
+                fake.pods[2] = pod("c", "127.0.0.3")
+
+        said: list[str] = []
+        switch(fake, settings, said, sleep=sleep).on()
+
+        assert "c: read-only" in said
+
+
+class TestRefused:
+    def refused(
+        self, fake: FakeKubernetes, settings: ReadOnlySettings, kind: type[CollectorError]
+    ) -> CollectorError:
+        with pytest.raises(kind) as error:
+            switch(fake, settings).on()
+        return error.value
+
+    def test_a_pull_through_cache(
+        self, fake: FakeKubernetes, settings: ReadOnlySettings, start: Start
+    ) -> None:
+        """Before anything is changed. Seen to fail: find out by a restart."""
+        first, second = start(), start(ADDRESSES[1], pullThrough=True)
+        error = self.refused(fake, settings, GuardError)
+
+        assert error.what == "the registry was not switched: it is a pull-through cache"
+        assert (first.restarts, second.restarts, key(fake)) == ([], [], {})
+
+    def test_a_pod_without_a_collector(
+        self, fake: FakeKubernetes, settings: ReadOnlySettings, start: Start
+    ) -> None:
+        start()
+        fake.pods[1] = pod("b", ADDRESSES[1], sidecar=None)
+
+        assert "b has no collector" in self.refused(fake, settings, GuardError).what
+        assert key(fake) == {}
+
+    def test_no_pod(self, fake: FakeKubernetes, settings: ReadOnlySettings) -> None:
+        fake.pods = []
+
+        assert "no registry runs" in self.refused(fake, settings, GuardError).what
+
+    def test_another_holder(
+        self,
+        fake: FakeKubernetes,
+        settings: ReadOnlySettings,
+        both: tuple[FakeSidecar, FakeSidecar],
+    ) -> None:
+        """Two hooks at once. Seen to fail: write over it."""
+        put_key(fake, "2026-11-24T12:05:00+00:00")
+        error = self.refused(fake, settings, LockedError)
+
+        assert (error.exit_code, key(fake)["holder"]) == (4, "another")
+        assert "registry-gc read-only off" in error.next_step
+
+    def test_a_holder_whose_time_is_over_is_none(
+        self,
+        fake: FakeKubernetes,
+        settings: ReadOnlySettings,
+        both: tuple[FakeSidecar, FakeSidecar],
+    ) -> None:
+        put_key(fake, "2026-11-24T11:59:00+00:00")
+        switch(fake, settings).on()
+
+        assert key(fake)["holder"] == "the-hook"
+
+    def test_a_foreign_config_map(
+        self,
+        fake: FakeKubernetes,
+        settings: ReadOnlySettings,
+        both: tuple[FakeSidecar, FakeSidecar],
+    ) -> None:
+        fake.objects.put(MODE, {"kind": "ConfigMap", "data": {"theirs": "yes"}})
+
+        assert "is not this release's" in self.refused(fake, settings, GuardError).what
+        assert key(fake) == {"theirs": "yes"}
+
+    def test_denied(
+        self,
+        fake: FakeKubernetes,
+        settings: ReadOnlySettings,
+        both: tuple[FakeSidecar, FakeSidecar],
+    ) -> None:
+        fake.objects.denied.add(("patch", "configmaps"))
+        error = self.refused(fake, settings, ApiDeniedError)
+
+        assert error.what.startswith("the registry was not switched: the Kubernetes API does not")
+        assert both[0].restarts == []
+
+    def test_what_the_sidecar_refuses_is_taken_back(
+        self,
+        fake: FakeKubernetes,
+        settings: ReadOnlySettings,
+        both: tuple[FakeSidecar, FakeSidecar],
+    ) -> None:
+        """The first is read-only by then. Seen to fail: raise, and leave it so."""
+        both[1].refusals.append(Answer(422, {"error": "no drain"}))
+        error = self.refused(fake, settings, GuardError)
+
+        assert "no drain" in error.why
+        assert [each.state["readOnly"] for each in both] == [False, False]
+        assert key(fake) == {}
+
+
+class TestOff:
+    @pytest.fixture
+    def on(
+        self,
+        fake: FakeKubernetes,
+        settings: ReadOnlySettings,
+        both: tuple[FakeSidecar, FakeSidecar],
+    ) -> tuple[FakeSidecar, FakeSidecar]:
+        switch(fake, settings).on()
+        return both
+
+    def test_people_can_push_again(
+        self, fake: FakeKubernetes, settings: ReadOnlySettings, on: tuple[FakeSidecar, FakeSidecar]
+    ) -> None:
+        """Seen to fail: remove the key and restart nobody."""
+        switch(fake, settings).off()
+
+        assert [each.state["readOnly"] for each in on] == [False, False]
+        assert [each.restarts for each in on] == [[{"readOnly": True}, {"readOnly": False}]] * 2
+        assert MODE not in fake.objects.by_path
+
+    def test_not_while_a_collection_counts_on_it(
+        self, fake: FakeKubernetes, settings: ReadOnlySettings, on: tuple[FakeSidecar, FakeSidecar]
+    ) -> None:
+        """It waited for nobody: a push now would be lost. Seen to fail: do not ask."""
+        on[1].hold.touch()
+        on[1].runs.request(dry_run=False, read_only=True)
+        seen: list[tuple[bool, int]] = []
+
+        def sleep(_seconds: float) -> None:
+            seen.append((bool(key(fake)), len(on[0].restarts)))
+            on[1].hold.unlink(missing_ok=True)
+            until(lambda: on[1].runs.current is None, what="the run has ended")
+
+        switch(fake, settings, sleep=sleep).off()
+
+        assert seen[0] == (True, 1)
+        assert MODE not in fake.objects.by_path
+
+    def test_one_that_does_not_end_is_told(
+        self, fake: FakeKubernetes, settings: ReadOnlySettings, on: tuple[FakeSidecar, FakeSidecar]
+    ) -> None:
+        on[1].hold.touch()
+        on[1].runs.request(dry_run=False, read_only=True)
+        impatient = replace(settings, timeout=timedelta(seconds=0.2))
+
+        with pytest.raises(RegistryDownError, match="still read-only, because a collection"):
+            switch(fake, impatient).off()
+        assert key(fake) != {}
+
+    def test_another_collection_is_not_waited_for(
+        self, fake: FakeKubernetes, settings: ReadOnlySettings, on: tuple[FakeSidecar, FakeSidecar]
+    ) -> None:
+        """It is safe while people push."""
+        on[1].hold.touch()
+        on[1].runs.request(dry_run=False)
+        switch(fake, settings).off()
+
+        assert MODE not in fake.objects.by_path
+
+    def test_what_the_file_says_stays(
+        self, fake: FakeKubernetes, settings: ReadOnlySettings, on: tuple[FakeSidecar, FakeSidecar]
+    ) -> None:
+        """Seen to fail: restart it for ever."""
+        on[0].resolved = lambda: {"readOnly": True, "readOnlyByFile": True}
+        switch(fake, settings).off()
+
+        assert len(on[0].restarts) == 2
+
+
+class TestSettle:
+    """What the next run does, and the script that runs every few minutes."""
+
+    def test_nothing_to_do(
+        self,
+        fake: FakeKubernetes,
+        settings: ReadOnlySettings,
+        both: tuple[FakeSidecar, FakeSidecar],
+    ) -> None:
+        assert switch(fake, settings).settle() is False
+        assert [each.restarts for each in both] == [[], []]
+
+    def test_one_that_is_held_is_left_alone(
+        self,
+        fake: FakeKubernetes,
+        settings: ReadOnlySettings,
+        both: tuple[FakeSidecar, FakeSidecar],
+    ) -> None:
+        """Seen to fail: take back whatever there is."""
+        switch(fake, settings).on()
+
+        assert switch(fake, settings).settle() is False
+        assert both[0].state["readOnly"]
+
+    @pytest.mark.parametrize("expires", ["2026-11-24T11:59:59+00:00", "nonsense", ""])
+    def test_a_hook_that_was_killed(
+        self,
+        fake: FakeKubernetes,
+        settings: ReadOnlySettings,
+        both: tuple[FakeSidecar, FakeSidecar],
+        expires: str,
+    ) -> None:
+        """With -9, while it was read-only. Seen to fail: trust a key without a time."""
+        switch(fake, settings).on()
+        put_key(fake, expires, "a-dead-hook")
+        said: list[str] = []
+
+        assert switch(fake, settings, said).settle() is True
+        assert said[0] == "read-only was left by a-dead-hook: taking it back"
+        assert [each.state["readOnly"] for each in both] == [False, False]
+        assert MODE not in fake.objects.by_path
+
+    def test_one_that_was_killed_between_the_key_and_the_restart(
+        self,
+        fake: FakeKubernetes,
+        settings: ReadOnlySettings,
+        both: tuple[FakeSidecar, FakeSidecar],
+    ) -> None:
+        """No key, and one still refuses pushes. Seen to fail: look at the key alone."""
+        both[1].state["readOnly"] = True
+
+        assert switch(fake, settings).settle() is True
+        assert both[1].restarts == [{"readOnly": False}]
+        assert both[0].restarts == []
+
+    def test_a_silent_sidecar_is_no_reason(
+        self, fake: FakeKubernetes, settings: ReadOnlySettings, start: Start
+    ) -> None:
+        start()
+
+        assert switch(fake, settings).settle() is False
+
+    def test_what_the_file_says_is_no_reason(
+        self, fake: FakeKubernetes, settings: ReadOnlySettings, start: Start
+    ) -> None:
+        start(readOnly=True, readOnlyByFile=True)
+        start(ADDRESSES[1])
+
+        assert switch(fake, settings).settle() is False
+
+
+class TestHeld:
+    def test_it_ends_with_what_it_is_for(
+        self,
+        fake: FakeKubernetes,
+        settings: ReadOnlySettings,
+        both: tuple[FakeSidecar, FakeSidecar],
+    ) -> None:
+        """Also when that fails. Seen to fail: take it back after a success only."""
+        inside: list[bool] = []
+
+        def collect() -> None:
+            with switch(fake, settings).held():
+                inside.append(both[0].state["readOnly"])
+                raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            collect()
+
+        assert inside == [True]
+        assert (both[0].state["readOnly"], key(fake)) == (False, {})
+
+    def test_it_is_said_again_while_it_lasts(
+        self,
+        fake: FakeKubernetes,
+        settings: ReadOnlySettings,
+        both: tuple[FakeSidecar, FakeSidecar],
+    ) -> None:
+        """A collection may take longer than the expiry. Seen to fail: write it once."""
+        clock = [NOW]
+        quick = replace(settings, expires=timedelta(seconds=0.4))
+        with switch(fake, quick, now=lambda: clock[0]).held():
+            clock[0] = NOW + timedelta(hours=1)
+            until(lambda: "13:00:00" in key(fake)["expires"], what="it is said again")
+
+    def test_what_somebody_took_back_is_not_said_again(
+        self,
+        fake: FakeKubernetes,
+        settings: ReadOnlySettings,
+        both: tuple[FakeSidecar, FakeSidecar],
+    ) -> None:
+        """`registry-gc read-only off`. Seen to fail: apply the key anew each time."""
+        quick = replace(settings, expires=timedelta(seconds=0.2))
+        with switch(fake, quick).held():
+            del fake.objects.by_path[MODE]
+            threading.Event().wait(0.3)
+
+            assert MODE not in fake.objects.by_path
+
+    def test_an_api_that_is_away_ends_nothing(
+        self,
+        fake: FakeKubernetes,
+        settings: ReadOnlySettings,
+        both: tuple[FakeSidecar, FakeSidecar],
+    ) -> None:
+        quick = replace(settings, expires=timedelta(seconds=0.2))
+        with switch(fake, quick).held():
+            fake.refusals = [503] * 3
+            threading.Event().wait(0.3)
+
+        assert both[0].state["readOnly"] is False

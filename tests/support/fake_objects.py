@@ -117,6 +117,10 @@ class FakeObjects:
         if found and version and version != found["metadata"]["resourceVersion"]:
             return 409, {"kind": "Status", "message": "the object has been modified"}
         if found is None:
+            # Server-side apply that makes an object needs both, by its name (apiserver, patch.go).
+            self.used.add(("create", _plural(path)))
+            if ("create", _plural(path)) in self.denied:
+                return 403, {"kind": "Status", "message": f"{_plural(path)} is forbidden"}
             self._owners.pop(path, None)
             found = {"metadata": {"uid": f"uid-{len(self.by_path) + 1}"}}
             for key in _IDENTITY:

@@ -19,6 +19,7 @@ from registry_gc.endpoint_object import (
     Observed,
     applied,
     collection_of,
+    is_being_removed,
     spec_of,
     status_of,
 )
@@ -39,6 +40,7 @@ from registry_gc.kube_api import Api, ApiDeniedError, Object, path_of
 from registry_gc.read_only import Switch
 from registry_gc.release_pods import Pod, pods
 from registry_gc.sidecars import Sidecar
+from registry_gc.trust_content import certificates_in
 
 MANAGER = "registry-gc-endpoint"
 NOTHING = "the registry's address was not published"
@@ -87,7 +89,7 @@ def publish(api: Api, settings: EndpointSettings, seen: Seen, echo: Echo) -> Non
     settings.owner.check(before, KIND, "remove it, or give the release another name")
     spec = spec_of(settings.wanted, settings.service)
     found = api.apply(path, applied(settings.owner, settings.name, spec), MANAGER)
-    observed = _observe(api, settings, seen)
+    observed = _observe(api, settings, seen, echo)
     status = status_of(observed, found)
     body = {"apiVersion": VERSION, "kind": KIND, "status": status}
     api.apply(f"{path}/status", body, MANAGER)
@@ -102,7 +104,12 @@ def run(api: Api, settings: EndpointSettings, echo: Echo) -> None:
     Each part is tried whatever became of the others; then the first failure is raised as a
     CollectorError.
     """
-    seen = look(replace(api, consequence=NOTHING), settings, echo)
+    asking = replace(api, consequence=NOTHING)
+    if settings.name and is_being_removed(asking.get(_path(settings))):
+        # By the schedule, in the middle of an uninstall: what was removed must not come back.
+        echo("the release is being uninstalled: nothing was made")
+        return
+    seen = look(asking, settings, echo)
     events = Events(api, settings.namespace, settings.about, echo)
     failures: list[CollectorError] = []
     steps: list[Callable[[], object]] = [
@@ -170,10 +177,11 @@ def remove(api: Api, settings: EndpointSettings, echo: Echo) -> None:
         raise failures[0]
 
 
-def _observe(api: Api, settings: EndpointSettings, seen: Seen) -> Observed:
+def _observe(api: Api, settings: EndpointSettings, seen: Seen, echo: Echo) -> Observed:
     clients = outside(settings.wanted, seen)
     inside = for_pods(seen)
-    bundles = {name: _bundle(api, settings, name) for name in {clients.secret, seen.pod_secret}}
+    secrets = {clients.secret, seen.pod_secret}
+    bundles = {name: _bundle(api, settings, name, echo) for name in secrets}
     return Observed(
         clients,
         tuple(map(str, inside)),
@@ -193,12 +201,17 @@ def _health(inside: tuple[Any, ...], scheme: Scheme, bundle: str) -> Health:
     return ask(inside[0], scheme, bundle)
 
 
-def _bundle(api: Api, settings: EndpointSettings, secret: str) -> str:
+def _bundle(api: Api, settings: EndpointSettings, secret: str, echo: Echo) -> str:
     """Return the ca.crt of a Secret, empty where the system's own trust has to do."""
     if not secret:
         return ""
     found = api.get(path_of("v1", "secrets", settings.namespace, secret))
-    return content(found, "ca.crt").decode("ascii", errors="ignore").strip()
+    try:
+        # Certificates alone: people write comments above them, and one could be a key.
+        return certificates_in(content(found, "ca.crt").decode("ascii", errors="replace")).strip()
+    except ValueError as error:
+        echo(f"the ca.crt of the Secret {secret} is left out: {error}")
+        return ""
 
 
 def _is_read_only(api: Api, settings: EndpointSettings) -> bool:

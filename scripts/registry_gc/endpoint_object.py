@@ -5,7 +5,7 @@ Written by server-side apply, whole each time. A condition's time changes with i
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from registry_gc.exposure import NodeHost, Outside, Wanted
@@ -15,7 +15,9 @@ from registry_gc.ownership import Owner
 VERSION = "docker-registry.dev/v1alpha1"
 KIND = "RegistryEndpoint"
 PLURAL = "registryendpoints"
+WITHDRAWN = "docker-registry.dev/withdrawn"  # an annotation: since when
 
+_REMOVAL = timedelta(minutes=10)  # that an uninstall may take
 _LONGEST_MESSAGE = 1024  # characters, as the CRD has it
 _RESULTS: Mapping[str, str] = {"done": "Done", "refused": "Refused", "failed": "Failed"}
 
@@ -60,6 +62,19 @@ def applied(owner: Owner, name: str, spec: Mapping[str, Any]) -> dict[str, Any]:
         "metadata": owner.metadata(name, "endpoint"),
         "spec": dict(spec),
     }
+
+
+def is_being_removed(found: Mapping[str, Any] | None, now: datetime | None = None) -> bool:
+    """Say whether an uninstall goes on, during which nothing must be made anew.
+
+    Not for ever: who thought better of it, or whose uninstall failed, upgrades instead.
+    """
+    said = ((found or {}).get("metadata") or {}).get("annotations") or {}
+    try:
+        since = datetime.fromisoformat(said[WITHDRAWN])
+    except (KeyError, ValueError, TypeError):
+        return False
+    return (now or datetime.now(UTC)) - since < _REMOVAL
 
 
 def status_of(

@@ -94,9 +94,16 @@ class Switch:
             self.sleep(_KUBELET)
             self._bring(read_only=True)
         except BaseException:
-            self.off()
+            self._back_again()
             raise
         self.echo(f"read-only until {self.now() + self.settings.expires:%H:%M:%S} UTC at most")
+
+    def _back_again(self) -> None:
+        """Undo what could not be done; a failure of that is said, and is not what matters."""
+        try:
+            self.off()
+        except CollectorError as error:
+            self.echo(f"{error.what} ({error.why})")
 
     def off(self) -> None:
         """Let people push again, once no collection counts on it that they cannot.
@@ -244,7 +251,7 @@ class Switch:
             state = self._restarted(pod, until)
             if state["error"]:
                 raise _not_back(f"{pod.name}: {state['error']}", self.settings.timeout)
-            if state["readOnly"] is read_only or (not read_only and state.get("readOnlyByFile")):
+            if state["readOnly"] is read_only or (not read_only and state.get("readOnlyAlways")):
                 self.echo(f"{pod.name}: {'read-only' if read_only else 'takes pushes'}")
                 return
             self.sleep(_KUBELET)
@@ -309,7 +316,7 @@ class Switch:
                 continue
             with suppress(SidecarSilentError):
                 _, state = self._sidecar(pod).request("GET", "/registry")
-                if state.get("readOnly") and not state.get("readOnlyByFile"):
+                if state.get("readOnly") and not state.get("readOnlyAlways"):
                     return True
         return False
 

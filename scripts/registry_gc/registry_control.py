@@ -27,6 +27,7 @@ log = logging.getLogger("registry_gc.sidecar")
 _LOOK = 1.0  # seconds between two looks for a quiet moment
 _PATIENCE = 600.0  # seconds for one: a busy registry must get its certificate too
 _SAID = 15.0  # seconds for this replica's registration to say what has changed
+_FRUITLESS = 3  # restarts, as many as a switch tries
 _SOON = 5  # seconds after which to ask again
 
 
@@ -54,15 +55,18 @@ class Asked:
 
 @dataclass(slots=True)
 class RegistryControl:
-    """`say_anew` is called after a restart with the seconds that it may take."""
+    """`say_anew` is called after a restart with the seconds that it may take. `environment` is this
+    container's, which has the variables that people give the registry and no key of a switch."""
 
     config_path: Path
+    environment: Mapping[str, str]
     runs: Runs
     say_anew: Callable[[float], object]
     look: float = _LOOK
     patience: float = _PATIENCE
     _current: Asked | None = None
     _error: str = ""
+    _fruitless: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def request(self, content: bytes) -> Answer:
@@ -97,12 +101,12 @@ class RegistryControl:
         }
         if found is None:
             return said
-        identity, config, by_file = found
+        identity, config, always = found
         said |= {
             "identity": identity,
             "answers": answers(config),
             "readOnly": _is_read_only(config),
-            "readOnlyByFile": by_file,
+            "readOnlyAlways": always,
             "pullThrough": config.proxy,
             "certificate": _served(config),
         }
@@ -114,19 +118,21 @@ class RegistryControl:
             return None
         try:
             config = load(self.config_path, registry.environment)
-            # Without its variables: what the file says stays so whoever switches.
-            by_file = config.read_only and load(self.config_path, {}).read_only
+            # What people have configured stays so whoever switches: to restart it is no use.
+            always = config.read_only and (
+                load(self.config_path, self.environment).read_only or self._fruitless >= _FRUITLESS
+            )
         except CollectorError as error:
             self._error = error.what
             return None
-        return registry.identity, config, by_file
+        return registry.identity, config, always
 
     def _refusal(self, asked: Asked) -> Answer | None:
         """Return why there is no restart, or that none is needed; None if there is to be one."""
         found = self._found()
         if found is None:
             return _later(503, "the registry's process is not there (yet)")
-        _, config, by_file = found
+        _, config, always = found
         if asked.read_only is not None:
             if config.proxy:
                 return Answer(
@@ -136,7 +142,7 @@ class RegistryControl:
                         "read-only or not"
                     },
                 )
-            if _is_read_only(config) == asked.read_only or (by_file and not asked.read_only):
+            if _is_read_only(config) == asked.read_only or (always and not asked.read_only):
                 return Answer(200, {"restarting": False})
         if asked.certificate:
             if _in_file(config) != asked.certificate:
@@ -158,6 +164,7 @@ class RegistryControl:
                 config = load(self.config_path, registry.environment)
                 restart(registry, config, self.config_path, meanwhile=time.sleep)
             self.say_anew(_SAID)
+            self._count(asked)
         except CollectorError as error:
             log.warning("the restart failed: %s", error.why)
             self._error = f"{error.what}: {error.why}"
@@ -168,6 +175,17 @@ class RegistryControl:
         finally:
             self._current = None
             self.runs.release()
+
+    def _count(self, asked: Asked) -> None:
+        """Notice a registry that stays read-only whatever is done: whose variable is none of ours.
+
+        Or the script that runs every few minutes would restart it for ever.
+        """
+        found = self._found()
+        if asked.read_only is None or found is None:
+            return
+        stays = not asked.read_only and _is_read_only(found[1])
+        self._fruitless = self._fruitless + 1 if stays else 0
 
     def _wait_for_quiet(self) -> None:
         """Wait until nobody is connected, but not for ever: the drain lets requests end anyway."""

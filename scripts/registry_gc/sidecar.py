@@ -83,7 +83,9 @@ class Sidecar:
             elsewhere=self.run_elsewhere,
         )
         self.registration = Registration(settings.config, settings.environment)
-        self.control = RegistryControl(settings.config, self.runs, self.registration.say_anew)
+        self.control = RegistryControl(
+            settings.config, settings.environment, self.runs, self.registration.say_anew
+        )
         self.application = Application(
             self.runs,
             settings.token_file,

@@ -7,8 +7,9 @@ all have removed their files.
 
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 
-from registry_gc.endpoint_object import KIND, PLURAL, VERSION, applied, spec_of
+from registry_gc.endpoint_object import KIND, PLURAL, VERSION, WITHDRAWN, applied, spec_of
 from registry_gc.endpoint_settings import EndpointSettings
 from registry_gc.errors import StorageError
 from registry_gc.kube_api import Api, KindMissingError, path_of
@@ -54,7 +55,9 @@ def _nodes_left(api: Api, settings: EndpointSettings, sleep: Callable[[float], o
     """Tell the nodes, and return how many have not removed their files when time is over."""
     spec = spec_of(settings.wanted, settings.service, withdrawn=True)
     path = path_of(VERSION, PLURAL, settings.namespace, settings.name)
-    api.apply(path, applied(settings.owner, settings.name, spec), MANAGER)
+    body = applied(settings.owner, settings.name, spec)
+    body["metadata"]["annotations"][WITHDRAWN] = datetime.now(UTC).isoformat(timespec="seconds")
+    api.apply(path, body, MANAGER)
     namespace, _, name = settings.trust.rpartition("/")
     daemon_set = path_of("apps/v1", "daemonsets", namespace or settings.namespace, name)
     until = time.monotonic() + settings.trust_timeout.total_seconds()

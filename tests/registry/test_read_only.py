@@ -19,7 +19,7 @@ IN_MEMORY = {"REGISTRY_STORAGE_CACHE_BLOBDESCRIPTOR": "inmemory"}
 def switched(registry: RegistryProcess, *, read_only: bool) -> None:
     """Do what a sidecar does; the environment is what the kubelet resolves."""
     runs = Runs(["collector"], registry.config_path, {})
-    control = RegistryControl(registry.config_path, runs, lambda _seconds: None)
+    control = RegistryControl(registry.config_path, {}, runs, lambda _seconds: None)
     registry.environment = IN_MEMORY | (READ_ONLY if read_only else {})
     assert control.request(f'{{"readOnly": {str(read_only).lower()}}}'.encode()).status == 202
     until(lambda: not control.state()["restarting"], what="it was started anew")

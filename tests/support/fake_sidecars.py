@@ -48,7 +48,7 @@ REGISTRY: Mapping[str, Any] = {
     "identity": "boot/1/1",
     "answers": True,
     "readOnly": False,
-    "readOnlyByFile": False,
+    "readOnlyAlways": False,
     "pullThrough": False,
     "certificate": "",
 }

@@ -2,7 +2,7 @@
 
 import base64
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import yaml
 from registry_gc import endpoint
 from registry_gc.addresses import Address
 from registry_gc.certificate_secrets import CertificateSettings
-from registry_gc.certificates import hosts_in
+from registry_gc.certificates import Held, Terms, hosts_in, renewed
 from registry_gc.endpoint_object import PLURAL, VERSION
 from registry_gc.endpoint_settings import EndpointSettings
 from registry_gc.errors import ConfigurationError, GuardError, StorageError
@@ -42,7 +42,7 @@ SECRET = path_of("v1", "secrets", "registry", "one-tls")
 AUTHORITY = path_of("v1", "secrets", "registry", "one-tls-ca")
 HOSTING = path_of("v1", "configmaps", "kube-public", "local-registry-hosting")
 NODES = path_of("v1", "nodes")
-BUNDLE = "-----BEGIN CERTIFICATE-----"
+BUNDLE = renewed(Held(), Terms("test", ("a",)), datetime.now(UTC)).held.bundle.decode().strip()
 
 
 @pytest.fixture(autouse=True)
@@ -63,10 +63,12 @@ def fake() -> FakeKubernetes:
     found = FakeKubernetes()
     put_service(found, "NodePort")
     put_node(found, "a", "10.0.0.1")
-    found.objects.put(
-        SECRET, {"kind": "Secret", "data": {"ca.crt": "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0t"}}
-    )
+    found.objects.put(SECRET, {"kind": "Secret", "data": {"ca.crt": in_secret(BUNDLE)}})
     return found
+
+
+def in_secret(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
 
 
 def put_service(fake: FakeKubernetes, kind: str, **more: Any) -> None:
@@ -166,13 +168,28 @@ class TestPublished:
     def test_an_edge_has_the_bundle_that_the_values_name(self, fake: FakeKubernetes) -> None:
         """Seen to fail: the pod's bundle for everything."""
         edge = path_of("v1", "secrets", "registry", "edge-ca")
-        fake.objects.put(edge, {"data": {"ca.crt": "RURHRQ=="}})
+        other = renewed(Held(), Terms("edge", ("a",)), datetime.now(UTC)).held.bundle.decode()
+        fake.objects.put(edge, {"data": {"ca.crt": in_secret(other)}})
         wanted = Wanted((Address("r.example"),), "https", "edge-ca")
         run(fake, replace(SETTINGS, wanted=wanted))
 
-        assert status(fake)["clients"]["caBundle"] == "EDGE"
+        assert status(fake)["clients"]["caBundle"] == other.strip()
         assert status(fake)["pods"]["caBundle"] == BUNDLE
         assert [each["trust"] for each in status(fake)["nodes"]] == ["Pods", "Clients"]
+
+    @pytest.mark.parametrize(
+        ("content", "published"),
+        [(f"# our CA\n{BUNDLE}\n", True), ("nonsense", False), ("", False)],
+    )
+    def test_only_certificates_are_published(
+        self, fake: FakeKubernetes, content: str, *, published: bool
+    ) -> None:
+        """The API refuses anything else. Seen to fail: publish what the Secret has."""
+        fake.objects.put(SECRET, {"data": {"ca.crt": in_secret(content)}})
+        said = run(fake)
+
+        assert status(fake)["clients"].get("caBundle") == (BUNDLE if published else None)
+        assert any("is left out" in line for line in said) is (content == "nonsense")
 
     def test_ingress_and_route_are_read_by_name(self, fake: FakeKubernetes) -> None:
         where = path_of("networking.k8s.io/v1", "ingresses", "registry", "one")
@@ -343,6 +360,21 @@ class TestRemoved:
         assert told == [{"service": "one", "withdrawn": True}] * 2
         assert ENDPOINT not in installed.objects.by_path
         assert isinstance(direct, Direct)
+
+    def test_a_run_by_the_schedule_does_not_bring_it_back(self, installed: FakeKubernetes) -> None:
+        """In the middle of an uninstall. Seen to fail: publish whatever the object says."""
+        installed.objects.put(self.DAEMON_SET, {"status": {"numberReady": 1}})
+
+        def meanwhile(_seconds: float) -> None:
+            installed.objects.put(self.DAEMON_SET, {"status": {}})
+            endpoint.run(api_of(installed)[0], replace(SETTINGS, tls_secret=""), said.append)
+
+        said: list[str] = []
+        settings = replace(self.SETTINGS, trust_timeout=timedelta(seconds=20))
+        withdraw(api_of(installed)[0], settings, lambda _: None, meanwhile)
+
+        assert said == ["the release is being uninstalled: nothing was made"]
+        assert ENDPOINT not in installed.objects.by_path
 
     def test_nodes_that_do_not_answer_are_named_and_do_not_keep_the_object(
         self, installed: FakeKubernetes, monkeypatch: pytest.MonkeyPatch

@@ -13,9 +13,11 @@ from registry_gc.endpoint_object import (
     KIND,
     PLURAL,
     VERSION,
+    WITHDRAWN,
     Observed,
     applied,
     collection_of,
+    is_being_removed,
     size,
     spec_of,
     status_of,
@@ -194,6 +196,23 @@ class TestStatus:
         first = status_of(observed(collection=told), {}, NOW)
 
         assert status_of(observed(), {"status": first}, NOW)["lastCollection"] == told
+
+
+@pytest.mark.parametrize(
+    ("said", "removed"),
+    [
+        ("2026-11-24T11:55:00+00:00", True),
+        ("2026-11-24T11:45:00+00:00", False),
+        ("nonsense", False),
+        (None, False),
+    ],
+)
+def test_an_uninstall_that_was_given_up_does_not_stop_it_for_ever(
+    said: str | None, *, removed: bool
+) -> None:
+    """Seen to fail: no limit."""
+    assert is_being_removed({"metadata": {"annotations": {WITHDRAWN: said}}}, NOW) is removed
+    assert not is_being_removed(None, NOW)
 
 
 class TestCollection:

@@ -319,6 +319,21 @@ class TestRefused:
         assert [each.state["readOnly"] for each in both] == [False, False]
         assert key(fake) == {}
 
+    def test_what_failed_first_is_what_is_told(
+        self,
+        fake: FakeKubernetes,
+        settings: ReadOnlySettings,
+        both: tuple[FakeSidecar, FakeSidecar],
+    ) -> None:
+        """Seen to fail: let the failure of the way back replace it."""
+        both[1].refusals.append(Answer(422, {"error": "no drain"}))
+        fake.objects.denied.add(("delete", "configmaps"))
+        said: list[str] = []
+
+        with pytest.raises(GuardError, match="the registry of b cannot be restarted"):
+            switch(fake, settings, said).on()
+        assert "does not let this pod remove configmaps" in said[-1]
+
 
 class TestOff:
     @pytest.fixture
@@ -384,7 +399,7 @@ class TestOff:
         self, fake: FakeKubernetes, settings: ReadOnlySettings, on: tuple[FakeSidecar, FakeSidecar]
     ) -> None:
         """Seen to fail: restart it for ever."""
-        on[0].resolved = lambda: {"readOnly": True, "readOnlyByFile": True}
+        on[0].resolved = lambda: {"readOnly": True, "readOnlyAlways": True}
         switch(fake, settings).off()
 
         assert len(on[0].restarts) == 2
@@ -455,7 +470,7 @@ class TestSettle:
     def test_what_the_file_says_is_no_reason(
         self, fake: FakeKubernetes, settings: ReadOnlySettings, start: Start
     ) -> None:
-        start(readOnly=True, readOnlyByFile=True)
+        start(readOnly=True, readOnlyAlways=True)
         start(ADDRESSES[1])
 
         assert switch(fake, settings).settle() is False

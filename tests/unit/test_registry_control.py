@@ -28,7 +28,7 @@ def running(folder: Path, **settings: Any) -> Iterator[tuple[FakeRegistry, Regis
     """A registry that answers and is started again when it ends, and its control."""
     with FakeRegistry(folder, supervised=True, **settings) as registry:
         runs = Runs(["collector"], registry.config_path, {})
-        control = RegistryControl(registry.config_path, runs, lambda _seconds: None, look=0.02)
+        control = RegistryControl(registry.config_path, {}, runs, lambda _seconds: None, look=0.02)
         until(lambda: answers(load(registry.config_path, {})), what="it answers")
         yield registry, control
         until(lambda: not control.state()["restarting"], what="no restart goes on")
@@ -95,8 +95,26 @@ class TestReadOnly:
             )
             registry.config_path.write_text(text)
 
-            assert control.state()["readOnlyByFile"] is True
+            assert control.state()["readOnlyAlways"] is True
             assert control.request(OFF).status == 200
+
+    def test_what_peoples_own_variables_say_stays(self, tmp_path: Path) -> None:
+        """`extraEnvVars` are the sidecar's too. Seen to fail: ask the file alone."""
+        with running(tmp_path, environment=READ_ONLY) as (_, control):
+            control.environment = READ_ONLY
+
+            assert control.state()["readOnlyAlways"] is True
+            assert control.request(OFF).status == 200
+
+    def test_one_that_stays_so_whatever_is_done_is_left_alone(self, tmp_path: Path) -> None:
+        """Or it would be restarted every few minutes, for ever. Seen to fail: count nothing."""
+        with running(tmp_path, environment=READ_ONLY) as (registry, control):
+            for _ in range(3):
+                control.request(OFF)
+                ended(control)
+
+            assert control.state()["readOnlyAlways"] is True
+            assert (control.request(OFF).status, registry.starts) == (200, 4)
 
     def test_a_pull_through_cache_is_refused(self, tmp_path: Path) -> None:
         """Seen to fail: restart it, which changes nothing of what it writes."""
@@ -167,13 +185,13 @@ class TestOneAtATime:
     )
     def test_what_it_does_not_understand(self, tmp_path: Path, content: bytes) -> None:
         runs = Runs(["collector"], tmp_path / "config.yml", {})
-        control = RegistryControl(tmp_path / "config.yml", runs, lambda _: None)
+        control = RegistryControl(tmp_path / "config.yml", {}, runs, lambda _: None)
 
         assert control.request(content).status == 400
 
     def test_without_a_process_it_asks_for_patience(self, tmp_path: Path) -> None:
         runs = Runs(["collector"], tmp_path / "config.yml", {})
-        control = RegistryControl(tmp_path / "config.yml", runs, lambda _: None)
+        control = RegistryControl(tmp_path / "config.yml", {}, runs, lambda _: None)
 
         assert control.request(ON).status == 503
         assert control.state()["readOnly"] is None

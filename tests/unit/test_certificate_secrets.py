@@ -1,11 +1,13 @@
 """The two Secrets: whose they are, what is in which, and what happens when others write too."""
 
 import base64
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from cryptography import x509
 
 from registry_gc.addresses import Address
 from registry_gc.certificate_secrets import CertificateSettings, content, keep, remove
@@ -121,6 +123,30 @@ class TestKept:
 
         assert data(fake, AUTHORITY) == kept
         assert data(fake, SECRET)["ca.crt"] == kept["ca.crt"]
+
+    @pytest.mark.parametrize("number", range(5))
+    def test_killed_at_any_moment_the_next_run_ends_it(
+        self, fake: FakeKubernetes, number: int
+    ) -> None:
+        """Seen to fail: keep a certificate that another authority has signed."""
+        api, direct = api_of(fake)
+        asked: list[str] = []
+
+        def die(method: str, path: str) -> None:
+            if len(asked) == number:
+                raise KeyboardInterrupt
+            asked.append(f"{method} {path}")
+
+        direct.meanwhile = die
+        with suppress(KeyboardInterrupt):
+            keep(api, SETTINGS, (), lambda _: None, NOW)
+        run(fake)
+
+        leaf = x509.load_pem_x509_certificate(data(fake, SECRET)["tls.crt"])
+        leaf.verify_directly_issued_by(
+            x509.load_pem_x509_certificate(data(fake, AUTHORITY)["ca.crt"])
+        )
+        assert data(fake, SECRET)["ca.crt"] == data(fake, AUTHORITY)["ca.crt"]
 
 
 class TestOthers:

@@ -5,6 +5,7 @@ Real: the sidecars' HTTP and the switch. Not real: the registries, the kubelet, 
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,10 +19,10 @@ from registry_gc.kube_api import ApiDeniedError, path_of
 from registry_gc.ownership import OWNER, Owner
 from registry_gc.read_only import ReadOnlySettings, Switch
 from registry_gc.sidecar_runs import Answer
-from registry_gc.sidecars import Access
+from registry_gc.sidecars import Access, Sidecar
 from support.fake_kubernetes import NAMESPACE, SELECTOR, FakeKubernetes, pod
 from support.fake_sidecars import TOKEN, FakeSidecar
-from support.kube import api_of
+from support.kube import Direct, api_of
 from support.registry_process import free_port
 from support.waiting import until
 
@@ -474,6 +475,57 @@ class TestSettle:
         start(ADDRESSES[1])
 
         assert switch(fake, settings).settle() is False
+
+
+class Killed(BaseException):
+    """`kill -9`: nothing that comes after it is done."""
+
+
+@contextmanager
+def killed_at(number: int, direct: Direct) -> Iterator[list[str]]:
+    """Let every request from the n-th on fail, to the API or to a sidecar; yield those before."""
+    asked: list[str] = []
+    request = Sidecar.request
+
+    def count(what: str) -> None:
+        if len(asked) >= number:
+            raise Killed
+        asked.append(what)
+
+    def counted(
+        sidecar: Sidecar, method: str, path: str, body: bytes | None = None
+    ) -> tuple[int, Any]:
+        count(f"{sidecar.pod.name} {method} {path}")
+        return request(sidecar, method, path, body)
+
+    direct.meanwhile = lambda method, path: count(f"api {method} {path}")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Sidecar, "request", counted)
+        with suppress(Killed):
+            yield asked
+
+
+def test_killed_at_any_moment_people_can_push_again(
+    fake: FakeKubernetes, settings: ReadOnlySettings, both: tuple[FakeSidecar, FakeSidecar]
+) -> None:
+    """The next run sees to it. Seen to fail: let `settle` look at one of key and registries."""
+    later = NOW + timedelta(minutes=11)
+    said: list[str] = []
+    number, ended = 0, False
+    while not ended:
+        api, direct = api_of(fake)
+        hook = Switch(api, settings, said.append, lambda _: None, lambda: NOW)
+        with killed_at(number, direct) as asked:
+            with hook.held():
+                pass
+            ended = True
+        switch(fake, settings, now=lambda: later).settle()
+
+        assert MODE not in fake.objects.by_path, f"killed after {asked[-1:]}"
+        assert [each.state["readOnly"] for each in both] == [False, False], asked[-1:]
+        number += 1
+
+    assert number > 15, "each request was the last one once"
 
 
 class TestHeld:

@@ -6,11 +6,13 @@ Each reads its settings from variables that begin with GC_; `from_environment` o
 import os
 import signal
 import sys
+from dataclasses import replace
 from threading import Event, Thread
 
 import click
 
 from registry_gc.failing import Failing
+from registry_gc.options import duration
 
 
 @click.command()
@@ -82,11 +84,14 @@ def node_trust(*, once: bool, remove: bool) -> None:
 
 @click.command("read-only")
 @click.argument("state", type=click.Choice(["on", "off", "settle"]))
-def read_only(state: str) -> None:
+@click.option(
+    "--for", "lasting", help="How long `on` holds, such as 1h; else GC_READ_ONLY_EXPIRES."
+)
+def read_only(state: str, lasting: str | None) -> None:
     """Switch the release's registries to read-only, or back.
 
-    Each is restarted in place and then probed. `on` holds for GC_READ_ONLY_EXPIRES, after which it
-    is taken back; `settle` takes back only what nobody holds any more.
+    Each is restarted in place and then probed. When its time is over `on` is taken back; `settle`
+    takes back only what nobody holds any more.
     """
     from registry_gc import kube_client
     from registry_gc.endpoint_settings import EndpointSettings
@@ -102,7 +107,10 @@ def read_only(state: str) -> None:
                 next_step="run it as the chart does: `kubectl create job --from=cronjob/…` with "
                 "garbageCollect.readOnly",
             )
-        switch = Switch(kube_client.api(NOTHING), settings.switch, click.echo)
+        asked = settings.switch
+        if lasting is not None:
+            asked = replace(asked, expires=duration(lasting))
+        switch = Switch(kube_client.api(NOTHING), asked, click.echo)
         {"on": switch.on, "off": switch.off, "settle": switch.settle}[state]()
 
 

@@ -101,8 +101,8 @@ def run(settings: HookSettings, echo: Echo) -> int:
     try:
         if mode is None or not settings.read_only:
             return max(left, follow(settings, list_pods, echo, events))
-        events.normal("ReadOnly", "nobody can push until the collection has ended")
         with mode.held():
+            events.normal("ReadOnly", "nobody can push until the collection has ended")
             return follow(settings, list_pods, echo, events)
     except CollectorError as error:
         events.failure("CollectionNotDone", error)

@@ -134,16 +134,19 @@ class Switch:
     @contextmanager
     def held(self) -> Iterator[None]:
         """Read-only for as long as this lasts, and not much longer whatever happens to us."""
-        self.on()
         done = threading.Event()
         keeper = threading.Thread(target=self._keep, args=(done,), daemon=True)
+        # From the start: the first restart may have to wait for a collection that goes on.
         keeper.start()
         try:
-            yield
+            self.on()
+            try:
+                yield
+            finally:
+                self.off()
         finally:
             done.set()
             keeper.join(self.settings.expires.total_seconds() / 4)
-            self.off()
 
     @property
     def _path(self) -> str:
@@ -189,7 +192,7 @@ class Switch:
             with suppress(CollectorError):
                 found = self.api.get(self._path)
                 if found is None or _data(found).get(_HOLDER) != self.settings.holder:
-                    return
+                    continue
                 metadata = {"resourceVersion": found["metadata"]["resourceVersion"]}
                 # Not applied, which would make it anew if it was removed just now.
                 body = {"metadata": metadata, "data": {_EXPIRES: self._expiry()}}

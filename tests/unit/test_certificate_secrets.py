@@ -128,7 +128,7 @@ class TestKept:
     def test_killed_at_any_moment_the_next_run_ends_it(
         self, fake: FakeKubernetes, number: int
     ) -> None:
-        """Seen to fail: keep a certificate that another authority has signed."""
+        """Seen to fail: write the certificate before the authority that signed it."""
         api, direct = api_of(fake)
         asked: list[str] = []
 

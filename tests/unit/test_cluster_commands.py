@@ -252,6 +252,16 @@ class TestReadOnly:
         assert "people can push again" in off.stdout
         assert MODE not in fake.objects.by_path
 
+    def test_for_as_long_as_is_said(self, fake: FakeKubernetes, sidecar: FakeSidecar) -> None:
+        """Seen to fail: ignore the option."""
+        on = invoke("read-only", "on", "--for", "0s", **self.variables(sidecar))
+        settled = invoke("read-only", "settle", **self.variables(sidecar))
+        wrong = invoke("read-only", "on", "--for", "long", **self.variables(sidecar))
+
+        assert (on.exit_code, settled.exit_code, wrong.exit_code) == (0, 0, 2)
+        assert "taking it back" in settled.stdout
+        assert "'long' is not a duration" in wrong.stderr
+
     def test_without_the_sidecars_it_says_what_is_missing(self, fake: FakeKubernetes) -> None:
         done = invoke("read-only", "on")
 

@@ -21,9 +21,12 @@ from registry_gc.exposure import Wanted
 from registry_gc.health import Health
 from registry_gc.kube_api import ApiDeniedError, KindMissingError, path_of
 from registry_gc.ownership import OWNER, Owner
+from registry_gc.sidecars import Access
 from registry_gc.withdrawal import withdraw
-from support.fake_kubernetes import FakeKubernetes
+from support.fake_kubernetes import SELECTOR, FakeKubernetes, pod
+from support.fake_sidecars import TOKEN, FakeSidecar, Volume
 from support.kube import Direct, api_of
+from support.registry_process import free_port
 
 US = Owner("registry", "test")
 SETTINGS = EndpointSettings(
@@ -252,6 +255,55 @@ class TestPublished:
         run(fake, replace(SETTINGS, name=""))
 
         assert not any(PLURAL in path or "configmaps" in path for path in fake.objects.by_path)
+
+
+class TestLastCollection:
+    """Each run looks anew, so what sidecars do by themselves is seen too."""
+
+    @pytest.fixture
+    def settings(self, tmp_path: Path) -> EndpointSettings:
+        (tmp_path / "token").write_text(TOKEN)
+        access = Access(tmp_path / "token", free_port())
+        return replace(SETTINGS, selector=SELECTOR, access=access)
+
+    def sidecar(
+        self, settings: EndpointSettings, folder: Path, address: str, finished: str
+    ) -> FakeSidecar:
+        assert settings.access
+        report = {
+            "run": f"run-of-{address}", "outcome": "done", "problems": [], "exitCode": 0,
+            "deleted": {"bytes": 2048, "blobs": 3}, "finished": finished, "seconds": 1.0,
+        }  # fmt: skip
+        found = FakeSidecar(folder, settings.access.port, address, Volume(report=report))
+        found.listen()
+        return found
+
+    def test_the_latest_of_those_that_answer(
+        self, fake: FakeKubernetes, settings: EndpointSettings, tmp_path: Path
+    ) -> None:
+        """Seen to fail: take the first pod's; raise for a silent one."""
+        fake.pods = [pod("a"), pod("b", "127.0.0.2"), pod("c", "127.0.0.3")]
+        old = self.sidecar(settings, tmp_path, "127.0.0.1", "2026-11-24T10:00:00+00:00")
+        new = self.sidecar(settings, tmp_path, "127.0.0.2", "2026-11-24T11:00:00+00:00")
+        run(fake, settings)
+        both = status(fake)["lastCollection"]
+        old.vanish()
+        new.vanish()
+        run(fake, settings)
+
+        assert both == {
+            "run": "run-of-127.0.0.2", "finished": "2026-11-24T11:00:00Z", "result": "Done",
+            "freed": "2.0 KiB", "freedBytes": 2048, "blobs": 3, "seconds": 1,
+        }  # fmt: skip
+        assert status(fake)["lastCollection"] == both, "what was known stays known"
+
+    def test_none_so_far(
+        self, fake: FakeKubernetes, settings: EndpointSettings, tmp_path: Path
+    ) -> None:
+        fake.pods = [pod("a")]
+        run(fake, settings)
+
+        assert "lastCollection" not in status(fake)
 
 
 class TestCertificate:

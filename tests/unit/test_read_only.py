@@ -562,6 +562,29 @@ class TestHeld:
             clock[0] = NOW + timedelta(hours=1)
             until(lambda: "13:00:00" in key(fake)["expires"], what="it is said again")
 
+    def test_it_is_said_again_while_it_only_begins(
+        self,
+        fake: FakeKubernetes,
+        settings: ReadOnlySettings,
+        both: tuple[FakeSidecar, FakeSidecar],
+    ) -> None:
+        """A restart waits for a collection. Seen to fail: say it only once it is on."""
+        both[0].refusals += [Answer(409, {"error": "a run goes on", "retryAfter": 0.01})] * 3
+        quick = replace(settings, expires=timedelta(seconds=0.2))
+        clock = [NOW]
+        said: list[str] = []
+
+        def sleep(_seconds: float) -> None:
+            if both[0].refusals and key(fake):
+                clock[0] = NOW + timedelta(hours=1)
+                until(lambda: "13:00:00" in key(fake)["expires"], what="it is said again")
+                said.append("again")
+
+        with switch(fake, quick, sleep=sleep, now=lambda: clock[0]).held():
+            pass
+
+        assert "again" in said
+
     def test_what_somebody_took_back_is_not_said_again(
         self,
         fake: FakeKubernetes,

@@ -44,13 +44,13 @@ class Subject:
 
 @dataclass(slots=True)
 class Events:
-    """Writes Events. None of them is worth a run: what cannot be written is said once."""
+    """Writes Events. None of them is worth a run: what cannot be written is said once a subject."""
 
     api: Api
     namespace: str
     about: Sequence[Subject]
     echo: Callable[[str], object]
-    _failed: bool = field(default=False, init=False)
+    _failed: set[Subject] = field(default_factory=set, init=False)
 
     def normal(self, reason: str, message: str) -> None:
         """Say what went as it should."""
@@ -67,13 +67,13 @@ class Events:
     def _write(self, kind: Literal["Normal", "Warning"], reason: str, message: str) -> None:
         api = replace(self.api, patience=_PATIENCE, consequence="no Event was written")
         for subject in self.about:
-            if self._failed:
-                return
+            if subject in self._failed:
+                continue
             try:
                 self._write_about(api, subject, kind, reason, message)
             except CollectorError as error:
                 # Once: what is denied now is denied for the next Event too.
-                self._failed = True
+                self._failed.add(subject)
                 self.echo(f"{error.what} ({error.why})")
 
     def _write_about(

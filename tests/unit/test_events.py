@@ -81,6 +81,18 @@ def test_what_cannot_be_written_is_said_once(fake: FakeKubernetes, denied: tuple
     assert said[0].startswith("no Event was written: the Kubernetes API does not let this pod")
 
 
+def test_one_that_cannot_be_written_does_not_keep_the_others(fake: FakeKubernetes) -> None:
+    """The definition of one kind is missing, say. Seen to fail: give up all after the first."""
+    fake.objects.missing.add("registryendpoints")
+    said: list[str] = []
+    many = events(fake, said, "RegistryEndpoint/one Deployment/one")
+    many.normal("One", "1")
+    many.normal("Two", "2")
+
+    assert len(said) == 1
+    assert [event["reason"] for event in written(fake)] == ["One", "Two"]
+
+
 @pytest.mark.parametrize("about", ["Pod/one", "Deployment", "Deployment/", "one"])
 def test_what_no_event_can_be_about(about: str) -> None:
     with pytest.raises(ConfigurationError, match="is no object that Events can be about"):

@@ -24,6 +24,8 @@ Runtime = Literal["containerd", "crio"]
 
 MARK = "# Made by registry-gc node-trust of "
 
+_PLUGIN_1 = "io.containerd.grpc.v1.cri"  # containerd 1.x: configuration version 2
+_PLUGIN_2 = "io.containerd.cri.v1.images"  # containerd 2.x: version 3
 _BEGIN, _END = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
 _SEQUENCE = b"\x30"  # how a certificate in DER begins
 _MOST_CERTIFICATES = 16
@@ -175,23 +177,32 @@ def certificates_in(bundle: str) -> str:
 def config_path_problem(texts: Sequence[Mapping[str, Any]], folder: str) -> str:
     """Return why containerd does not read a folder, empty if it does; `texts` are its parsed
     configuration files, the main one first.
+
+    Two folders with a colon between them are containerd 2.2's own default, and in 2.2 a pull by the
+    transfer service then finds neither: https://github.com/containerd/containerd/issues/12808.
     """
-    set_to = ""
+    set_to, by = "", ""
     for each in texts:
         plugins = each.get("plugins") or {}
-        # containerd 1.x (configuration version 2), and 2.x (version 3).
-        for name in ("io.containerd.grpc.v1.cri", "io.containerd.cri.v1.images"):
-            set_to = ((plugins.get(name) or {}).get("registry") or {}).get("config_path") or set_to
-    if folder in [part.rstrip("/") for part in set_to.split(":")]:
+        for name in (_PLUGIN_1, _PLUGIN_2):
+            if found := ((plugins.get(name) or {}).get("registry") or {}).get("config_path"):
+                set_to, by = found, name
+    folders = [part.rstrip("/") for part in set_to.split(":")]
+    if folder in folders and (len(folders) == 1 or by == _PLUGIN_1):
         return ""
     version = texts[0].get("version", 2) if texts else 2
-    plugin = "io.containerd.cri.v1.images" if version >= 3 else "io.containerd.grpc.v1.cri"
-    is_now = f"is {set_to!r}" if set_to else "is not set"
-    return (
-        f"containerd does not read {folder}: its config_path {is_now}. Write "
-        f'[plugins."{plugin}".registry] config_path = "{folder}" into its config.toml and restart '
-        "it once on each node (containerd from 2.2 on does so by itself where nothing is set)"
+    plugin = by or (_PLUGIN_2 if version >= 3 else _PLUGIN_1)
+    way_out = (
+        f'Write [plugins."{plugin}".registry] config_path = "{folder}" into its config.toml and '
+        "restart it once on each node"
     )
+    if folder in folders:
+        return (
+            f"containerd 2.2 may not read {folder}: its config_path names several folders, "
+            f"{set_to!r}, in which it then finds nothing (containerd issue 12808). {way_out}"
+        )
+    is_now = f"is {set_to!r}" if set_to else "is not set"
+    return f"containerd does not read {folder}: its config_path {is_now}. {way_out}"
 
 
 def _first_line(error: Exception) -> str:

@@ -340,14 +340,31 @@ class TestFiles:
 V2 = {"version": 2, "plugins": {"io.containerd.grpc.v1.cri": {"registry": {}}}}
 
 
-class TestConfigPath:
-    @pytest.mark.parametrize("plugin", ["io.containerd.grpc.v1.cri", "io.containerd.cri.v1.images"])
-    @pytest.mark.parametrize("path", ["/etc/containerd/certs.d", "/a:/etc/containerd/certs.d/"])
-    def test_set(self, plugin: str, path: str) -> None:
-        config = {"plugins": {plugin: {"registry": {"config_path": path}}}}
+def configured(plugin: str, path: str) -> dict[str, Any]:
+    return {"plugins": {plugin: {"registry": {"config_path": path}}}}
 
-        assert config_path_problem([config], "/etc/containerd/certs.d") == ""
-        assert config_path_problem([V2, config], "/etc/containerd/certs.d") == ""
+
+class TestConfigPath:
+    FOLDER = "/etc/containerd/certs.d"
+    ONE, TWO = "io.containerd.grpc.v1.cri", "io.containerd.cri.v1.images"
+
+    @pytest.mark.parametrize(
+        ("plugin", "path"),
+        [(ONE, FOLDER), (TWO, FOLDER), (ONE, f"{FOLDER}/"), (ONE, f"/a:{FOLDER}")],
+    )
+    def test_set(self, plugin: str, path: str) -> None:
+        config = configured(plugin, path)
+
+        assert config_path_problem([config], self.FOLDER) == ""
+        assert config_path_problem([V2, config], self.FOLDER) == ""
+
+    def test_two_folders_are_none_for_containerd_2_2(self) -> None:
+        """Its own default, and every pull fails in silence. Seen to fail: look for ours in it."""
+        both = f"{self.FOLDER}:/etc/docker/certs.d"
+        found = config_path_problem([configured(self.TWO, both)], self.FOLDER)
+
+        assert "names several folders" in found
+        assert 'config_path = "/etc/containerd/certs.d"' in found
 
     @pytest.mark.parametrize(
         ("configs", "said"),

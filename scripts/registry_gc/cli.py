@@ -299,9 +299,15 @@ def hook() -> None:
     from registry_gc.hook import HookSettings, run
 
     with Failing():
-        # As an error, so that what was made read-only is taken back on the way out.
         signal.signal(signal.SIGTERM, _told_to_end)
-        sys.exit(run(HookSettings.from_environment(os.environ), click.echo))
+        try:
+            sys.exit(run(HookSettings.from_environment(os.environ), click.echo))
+        except _ToldToEndError as error:
+            raise StoppedError(
+                "the collection was not waited for; if it goes on, it is safe",
+                why="this job was told to end",
+                next_step="`registry-gc report` in the gc container shows how it ended",
+            ) from error
 
 
 @main.command(epilog=_ROUNDTRIP_EXIT_CODES)
@@ -350,13 +356,15 @@ def roundtrip(
         tried(registry, RoundtripOptions(into, timeout, **flags), click.echo)
 
 
+class _ToldToEndError(BaseException):
+    """SIGTERM, as an error: what was made read-only is taken back on the way out. No failure of a
+    collection, which many places handle and go on.
+    """
+
+
 def _told_to_end(_number: int, _frame: object) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise StoppedError(
-        "the collection was not waited for; if it goes on, it is safe",
-        why="this job was told to end",
-        next_step="`registry-gc report` in the gc container shows how it ended",
-    )
+    raise _ToldToEndError
 
 
 def _run(

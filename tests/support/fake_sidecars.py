@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from socketserver import ThreadingMixIn
 from threading import Thread
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
@@ -25,6 +26,12 @@ print(json.dumps({"run": os.environ["GC_RUN_ID"], "outcome": "done",
                   "problems": ["a problem on purpose"] if code == 1 else []}))
 sys.exit(code)
 """
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    """As the real one it answers several at once: a client that was ended may hold a connection."""
+
+    daemon_threads = True
 
 
 class _Quiet(WSGIRequestHandler):
@@ -105,7 +112,9 @@ class FakeSidecar:
 
     def listen(self) -> None:
         """Accept connections; a second time it is at the same address."""
-        self._server = make_server(self.address, self.port, self._answer, handler_class=_Quiet)
+        self._server = make_server(
+            self.address, self.port, self._answer, server_class=_Server, handler_class=_Quiet
+        )
         self._thread = Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
 

@@ -16,6 +16,7 @@ from registry_gc.cli import main
 from registry_gc.endpoint_object import PLURAL, VERSION
 from registry_gc.health import Health
 from registry_gc.kube_api import path_of
+from registry_gc.read_only import Switch
 from support.checkout import SCRIPTS, clean_environment
 from support.fake_kubernetes import (
     NAMESPACE,
@@ -302,6 +303,26 @@ class TestReadOnly:
         assert done.exit_code == 2
         assert sidecar.runs.last is not None
 
+    def test_a_hook_that_is_told_to_end_collects_no_more(
+        self, fake: FakeKubernetes, sidecar: FakeSidecar, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Also while it does what may fail. Seen to fail: raise it as a failure of that."""
+
+        def told(_switch: Switch) -> bool:
+            os.kill(os.getpid(), signal.SIGTERM)
+            return False
+
+        monkeypatch.setattr(Switch, "settle", told)
+        before = signal.getsignal(signal.SIGTERM)
+        try:
+            done = invoke("hook", **self.variables(sidecar))
+        finally:
+            signal.signal(signal.SIGTERM, before)
+
+        assert done.exit_code == 1
+        assert "this job was told to end" in done.stderr
+        assert sidecar.runs.last is None
+
     def test_a_hook_that_is_told_to_end_takes_it_back(
         self, fake: FakeKubernetes, sidecar: FakeSidecar, tmp_path: Path
     ) -> None:
@@ -335,6 +356,7 @@ class TestReadOnly:
             code = process.wait(60)
         finally:
             process.kill()
+            process.wait()
 
         assert (still, code) == (True, 1), log.read_text()
         assert sidecar.state["readOnly"] is False

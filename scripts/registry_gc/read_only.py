@@ -92,10 +92,16 @@ class Switch:
         self._claim()
         try:
             self.sleep(_KUBELET)
-            self._bring(read_only=True)
+            found = self._found()
+            is_ours = _data(found).get(_HOLDER) == self.settings.holder
+            if is_ours:
+                self._bring(read_only=True)
         except BaseException:
             self._back_again()
             raise
+        if not is_ours:
+            # Two that wrote it at the same moment; who wrote last holds it, and takes it back.
+            raise self._held_by(found)
         self.echo(f"read-only until {self.now() + self.settings.expires:%H:%M:%S} UTC at most")
 
     def _back_again(self) -> None:
@@ -168,20 +174,23 @@ class Switch:
     def _claim(self) -> None:
         """Write the key as ours. Raises LockedError if it is somebody else's."""
         found = self._found()
-        if found is not None and not self._is_over(found):
-            holder = _data(found).get(_HOLDER)
-            if holder != self.settings.holder:
-                raise LockedError(
-                    f"{NOTHING}: it is read-only already, by {holder}",
-                    why=f"until {_data(found)[_EXPIRES]}, unless that is said again",
-                    next_step="wait for it, or take it back with `registry-gc read-only off`",
-                )
+        is_ours = _data(found).get(_HOLDER) == self.settings.holder
+        if found is not None and not self._is_over(found) and not is_ours:
+            raise self._held_by(found)
         metadata = self.settings.owner.metadata(self.settings.mode, "gc-mode")
         if found is not None:
             metadata["resourceVersion"] = found["metadata"]["resourceVersion"]
         data = {_KEY: _VALUE, _HOLDER: self.settings.holder, _EXPIRES: self._expiry()}
         body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
         self.api.apply(self._path, body, MANAGER)
+
+    def _held_by(self, found: Object | None) -> LockedError:
+        data = _data(found)
+        return LockedError(
+            f"{NOTHING}: it is read-only already, by {data.get(_HOLDER, 'somebody else')}",
+            why=f"until {data.get(_EXPIRES, 'a moment ago')}, unless that is said again",
+            next_step="wait for it, or take it back with `registry-gc read-only off`",
+        )
 
     def _expiry(self) -> str:
         return (self.now() + self.settings.expires).isoformat(timespec="seconds")

@@ -272,6 +272,21 @@ class TestRefused:
         assert (error.exit_code, key(fake)["holder"]) == (4, "another")
         assert "registry-gc read-only off" in error.next_step
 
+    def test_two_that_begin_at_the_same_moment(
+        self,
+        fake: FakeKubernetes,
+        settings: ReadOnlySettings,
+        both: tuple[FakeSidecar, FakeSidecar],
+    ) -> None:
+        """Neither saw the other's key. Seen to fail: go on without a second look."""
+
+        def overtaken(_seconds: float) -> None:
+            put_key(fake, "2026-11-24T12:10:00+00:00")
+
+        with pytest.raises(LockedError, match="read-only already, by another"):
+            switch(fake, settings, sleep=overtaken).on()
+        assert (key(fake)["holder"], both[0].restarts) == ("another", [])
+
     def test_a_holder_whose_time_is_over_is_none(
         self,
         fake: FakeKubernetes,

@@ -158,7 +158,7 @@ class TestNewPods:
         assert (first, second) == (1, 0)
         assert self.annotations(fake) == {"theirs": "stays", ANNOTATION: NEW}
 
-    @pytest.mark.parametrize("answer", [NEW, ""])
+    @pytest.mark.parametrize("answer", [NEW, ""], ids=["serves it", "does not answer"])
     def test_no_reason(
         self, fake: FakeKubernetes, without: Rollout, served: dict[str, str], answer: str
     ) -> None:

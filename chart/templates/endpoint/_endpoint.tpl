@@ -1,0 +1,263 @@
+{{- /*
+The script that says where the registry is, and what else is done every few minutes: names, environment
+and pod of its CronJob and of its Jobs. All helpers take the root context where they do not say another.
+*/}}
+
+{{- /*
+docker-registry.endpoint.exists: true where the CronJob and its Jobs are: for the RegistryEndpoint, or for
+what has to be looked after without it.
+*/}}
+{{- define "docker-registry.endpoint.exists" -}}
+{{- $forTls := or (eq (dig "mode" "" .Values.tls) "selfSigned") (eq (include "docker-registry.endpoint.restarts" .) "true") }}
+{{- if or .Values.endpoint.enabled $forTls (eq (include "docker-registry.endpoint.readOnly" .) "true") }}true{{ else }}false{{ end }}
+{{- end }}
+
+{{- /* docker-registry.endpoint.restarts: true where a renewed certificate takes effect by itself. */}}
+{{- define "docker-registry.endpoint.restarts" -}}
+{{- if and .Values.endpoint.enabled (include "docker-registry.tlsSecret" .) }}true{{ else }}false{{ end }}
+{{- end }}
+
+{{- /* docker-registry.endpoint.readOnly: true where a registry may be read-only on demand. */}}
+{{- define "docker-registry.endpoint.readOnly" -}}
+{{- $gc := .Values.garbageCollect }}
+{{- if and $gc.enabled (dig "readOnly" false $gc) (eq (include "docker-registry.gc.inPod" .) "true") }}true{{ else }}false{{ end }}
+{{- end }}
+
+{{- /* docker-registry.endpoint.trusts: true where a DaemonSet on the nodes goes by the RegistryEndpoint. */}}
+{{- define "docker-registry.endpoint.trusts" -}}
+{{- if and .Values.endpoint.enabled (dig "enabled" false (.Values.nodeTrust | default dict)) }}true{{ else }}false{{ end }}
+{{- end }}
+
+{{- /* docker-registry.endpoint.trustNamespace: of that DaemonSet. */}}
+{{- define "docker-registry.endpoint.trustNamespace" -}}
+{{- dig "namespace" "" (.Values.nodeTrust | default dict) | default (include "docker-registry.namespace" .) }}
+{{- end }}
+
+{{- /*
+docker-registry.endpoint.nodes: true where the nodes are listed. A Service of our own that has no port on
+them has no use for it.
+*/}}
+{{- define "docker-registry.endpoint.nodes" -}}
+{{- $service := .Values.service }}
+{{- $onNodes := or (not $service.create) (has $service.type (list "NodePort" "LoadBalancer")) }}
+{{- if and .Values.endpoint.nodeAddresses $onNodes }}true{{ else }}false{{ end }}
+{{- end }}
+
+{{- /* docker-registry.endpoint.name: the service account's, its Role's; those of the CronJob and the Jobs are below. */}}
+{{- define "docker-registry.endpoint.name" -}}
+{{- include "docker-registry.fullname" . }}-endpoint
+{{- end }}
+
+{{- /* docker-registry.endpoint.remover: the service account that may remove what the script made. */}}
+{{- define "docker-registry.endpoint.remover" -}}
+{{- include "docker-registry.fullname" . }}-endpoint-remove
+{{- end }}
+
+{{- /* docker-registry.endpoint.abroad: a Role's name where other releases have theirs, and the ClusterRole's. */}}
+{{- define "docker-registry.endpoint.abroad" -}}
+{{- include "docker-registry.namespace" . }}-{{ include "docker-registry.endpoint.name" . }}
+{{- end }}
+
+{{- /*
+docker-registry.endpoint.cronJob.name: at most 52 characters, 9 of them the suffix, as of the collector's.
+*/}}
+{{- define "docker-registry.endpoint.cronJob.name" -}}
+{{- $name := include "docker-registry.fullname" . }}
+{{- if gt (len $name) 43 }}
+{{- $name = printf "%s-%s" (trunc 38 $name | trimSuffix "-") (sha256sum $name | trunc 4) }}
+{{- end }}
+{{- $name }}-endpoint
+{{- end }}
+
+{{- /* docker-registry.endpoint.job.name (list ROOT SUFFIX): at most 63 characters, which its pods have as a label. */}}
+{{- define "docker-registry.endpoint.job.name" -}}
+{{- $suffix := printf "-endpoint-%s" (index . 1) }}
+{{- $name := include "docker-registry.fullname" (index . 0) }}
+{{- $name | trunc (sub 63 (len $suffix) | int) | trimSuffix "-" }}{{ $suffix }}
+{{- end }}
+
+{{- /* docker-registry.endpoint.workload: what the registry's pods belong to, as the script and Events name it. */}}
+{{- define "docker-registry.endpoint.workload" -}}
+{{- include "docker-registry.workload.kind" . }}/{{ include "docker-registry.fullname" . }}
+{{- end }}
+
+{{- /*
+docker-registry.endpoint.lookEnv: a list of {name, value}: what the script that makes certificates and the
+one that publishes addresses look at. Both must see the same, or the certificate would miss a name.
+*/}}
+{{- define "docker-registry.endpoint.lookEnv" -}}
+{{- $endpoint := .Values.endpoint }}
+{{- $trust := .Values.nodeTrust | default dict }}
+{{- $trusts := eq (include "docker-registry.endpoint.trusts" .) "true" }}
+{{- $about := list (include "docker-registry.endpoint.workload" .) }}
+{{- if $endpoint.enabled }}
+{{- $about = append $about (printf "RegistryEndpoint/%s" (include "docker-registry.fullname" .)) }}
+{{- end }}
+{{- $addresses := include "docker-registry.rendered" (list . $endpoint.addresses) | fromYamlArray }}
+{{- $env := list
+  (dict "name" "GC_NAMESPACE" "value" (include "docker-registry.namespace" .))
+  (dict "name" "GC_RELEASE" "value" .Release.Name)
+  (dict "name" "GC_SERVICE" "value" (include "docker-registry.service.name" .))
+  (dict "name" "GC_EVENTS_ABOUT" "value" (join " " $about))
+  (dict "name" "GC_NODE_ADDRESSES" "value" (include "docker-registry.endpoint.nodes" .))
+  (dict "name" "GC_ENDPOINT_ADDRESSES" "value" (join " " $addresses))
+  (dict "name" "GC_ENDPOINT_SCHEME" "value" (include "docker-registry.text" $endpoint.scheme))
+  (dict "name" "GC_ENDPOINT_CA_SECRET" "value" (include "docker-registry.renderedText" (list . $endpoint.caSecret)))
+  (dict "name" "GC_ENDPOINT_NODE_ADDRESS_TYPE" "value" (include "docker-registry.text" $endpoint.nodeAddressType))
+  (dict "name" "GC_ENDPOINT_LOOPBACK" "value" (include "docker-registry.text" $endpoint.loopback)) }}
+{{- if and $trusts $trust.host }}
+{{- $env = append $env (dict "name" "GC_ENDPOINT_NODE_HOST" "value" (include "docker-registry.renderedText" (list . $trust.host))) }}
+{{- $env = append $env (dict "name" "GC_ENDPOINT_NODE_VIA" "value" (include "docker-registry.text" $trust.via)) }}
+{{- end }}
+{{- toYaml $env }}
+{{- end }}
+
+{{- /* docker-registry.endpoint.madeEnv: which objects the script makes; who removes them is told the same. */}}
+{{- define "docker-registry.endpoint.madeEnv" -}}
+{{- $env := list }}
+{{- if .Values.endpoint.enabled }}
+{{- $env = append $env (dict "name" "GC_ENDPOINT" "value" (include "docker-registry.fullname" .)) }}
+{{- if .Values.endpoint.hosting }}
+{{- $env = append $env (dict "name" "GC_HOSTING" "value" "true") }}
+{{- end }}
+{{- end }}
+{{- with include "docker-registry.tlsSecret" . }}
+{{- $env = append $env (dict "name" "GC_TLS_SECRET" "value" .) }}
+{{- end }}
+{{- if eq (include "docker-registry.endpoint.readOnly" .) "true" }}
+{{- $env = append $env (dict "name" "GC_MODE" "value" (include "docker-registry.gc.mode.name" .)) }}
+{{- end }}
+{{- toYaml $env }}
+{{- end }}
+
+{{- /* docker-registry.endpoint.env: of the CronJob and of the Job after an install. */}}
+{{- define "docker-registry.endpoint.env" -}}
+{{- $inPod := eq (include "docker-registry.gc.inPod" .) "true" }}
+{{- $env := concat (include "docker-registry.endpoint.lookEnv" . | fromYamlArray) (include "docker-registry.endpoint.madeEnv" . | fromYamlArray) }}
+{{- $env = concat $env (list
+  (dict "name" "GC_SELECTOR" "value" (printf "app=%s,release=%s" (include "docker-registry.name" .) .Release.Name))
+  (dict "name" "GC_REGISTRY_PORT" "value" (include "docker-registry.port" .))) }}
+{{- if eq (include "docker-registry.ingress.exists" .) "true" }}
+{{- $env = append $env (dict "name" "GC_INGRESS" "value" (include "docker-registry.fullname" .)) }}
+{{- end }}
+{{- if eq (include "docker-registry.httpRoute.exists" .) "true" }}
+{{- $env = append $env (dict "name" "GC_HTTPROUTE" "value" (include "docker-registry.fullname" .)) }}
+{{- end }}
+{{- if $inPod }}
+{{- $env = append $env (dict "name" "GC_PORT" "value" (include "docker-registry.gc.port" .)) }}
+{{- $env = append $env (dict "name" "GC_TOKEN_FILE" "value" (printf "%s/token" (include "docker-registry.gc.tokenFolder" .))) }}
+{{- else if eq (include "docker-registry.endpoint.restarts" .) "true" }}
+{{- $env = append $env (dict "name" "GC_WORKLOAD" "value" (include "docker-registry.endpoint.workload" .)) }}
+{{- end }}
+{{- include "docker-registry.endpoint.withExtra" (list . $env) }}
+{{- end }}
+
+{{- /* docker-registry.endpoint.removeEnv: of the Job before an uninstall. */}}
+{{- define "docker-registry.endpoint.removeEnv" -}}
+{{- $env := concat (include "docker-registry.endpoint.lookEnv" . | fromYamlArray) (include "docker-registry.endpoint.madeEnv" . | fromYamlArray) }}
+{{- if eq (include "docker-registry.endpoint.trusts" .) "true" }}
+{{- $env = append $env (dict "name" "GC_TRUST" "value" (printf "%s/%s" (include "docker-registry.endpoint.trustNamespace" .) (include "docker-registry.nodeTrust.name" .))) }}
+{{- $env = append $env (dict "name" "GC_TRUST_TIMEOUT" "value" (include "docker-registry.text" .Values.nodeTrust.removeTimeout)) }}
+{{- end }}
+{{- include "docker-registry.endpoint.withExtra" (list . $env) }}
+{{- end }}
+
+{{- /*
+docker-registry.endpoint.withExtra (list ROOT ENV): with the user's own. One of the same name counts instead:
+given twice, server-side apply refuses it.
+*/}}
+{{- define "docker-registry.endpoint.withExtra" -}}
+{{- $extra := include "docker-registry.rendered" (list (index . 0) (index . 0).Values.endpoint.extraEnvVars) | fromYamlArray }}
+{{- $taken := list }}
+{{- range $extra }}
+{{- $taken = append $taken .name }}
+{{- end }}
+{{- $env := list }}
+{{- range index . 1 }}
+{{- if not (has .name $taken) }}
+{{- $env = append $env . }}
+{{- end }}
+{{- end }}
+{{- toYaml (concat $env $extra) }}
+{{- end }}
+
+{{- /*
+docker-registry.endpoint.pod (list ROOT ACCOUNT ARGS ENV TOKEN): a pod template; TOKEN is true where it talks to the
+collector's containers.
+*/}}
+{{- define "docker-registry.endpoint.pod" -}}
+{{- $root := index . 0 }}
+{{- $endpoint := $root.Values.endpoint }}
+{{- $token := index . 4 }}
+metadata:
+  labels:
+    {{- include "docker-registry.podLabels" (list $root "endpoint" $endpoint.podLabels) | nindent 4 }}
+  {{- with $endpoint.podAnnotations }}
+  annotations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+spec:
+  serviceAccountName: {{ index . 1 | quote }}
+  automountServiceAccountToken: true
+  enableServiceLinks: false
+  restartPolicy: Never
+  {{- with include "docker-registry.imagePullSecrets" $root | fromYamlArray }}
+  imagePullSecrets:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  securityContext:
+    runAsNonRoot: true
+    seccompProfile:
+      type: RuntimeDefault
+  containers:
+    - name: endpoint
+      {{- include "docker-registry.gc.imageLines" $root | nindent 6 }}
+      args:
+        {{- toYaml (index . 2) | nindent 8 }}
+      env:
+        {{- toYaml (index . 3) | nindent 8 }}
+      {{- with $endpoint.resources }}
+      resources:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
+      securityContext:
+        {{- include "docker-registry.restricted" $root | nindent 8 }}
+      volumeMounts:
+        {{- if $token }}
+        - name: gc-token
+          mountPath: {{ include "docker-registry.gc.tokenFolder" $root }}
+          readOnly: true
+        {{- end }}
+        - name: tmp
+          mountPath: /tmp
+  {{- with $endpoint.nodeSelector | default $root.Values.nodeSelector }}
+  nodeSelector:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with $endpoint.affinity }}
+  affinity:
+    {{- include "docker-registry.rendered" (list $root .) | nindent 4 }}
+  {{- end }}
+  {{- with $endpoint.tolerations | default $root.Values.tolerations }}
+  tolerations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  volumes:
+    {{- if $token }}
+    {{- include "docker-registry.gc.tokenVolume" $root | nindent 4 }}
+    {{- end }}
+    - name: tmp
+      emptyDir: {}
+{{- end }}
+
+{{- /*
+docker-registry.endpoint.hook (list ROOT EVENTS WEIGHT): the block `annotations:` of an object that is there
+while Helm does something. What failed stays, to be read, until the next time.
+*/}}
+{{- define "docker-registry.endpoint.hook" -}}
+{{- $hook := dict
+  "helm.sh/hook" (index . 1)
+  "helm.sh/hook-weight" (index . 2)
+  "helm.sh/hook-delete-policy" "before-hook-creation,hook-succeeded" }}
+{{- include "docker-registry.annotations" (list (index . 0) $hook) }}
+{{- end }}

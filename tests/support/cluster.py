@@ -186,7 +186,10 @@ class Release:
 
     def start_job(self, name: str = "collect") -> None:
         """Do what a person does to collect now."""
-        cronjob = self.cluster.get("cronjobs", "-n", self.namespace)["items"][0]["metadata"]["name"]
+        # The other one looks after the endpoint.
+        selector = f"app.kubernetes.io/component=gc-hook,app.kubernetes.io/instance={self.name}"
+        found = self.cluster.get("cronjobs", "-n", self.namespace, "-l", selector)["items"]
+        cronjob = found[0]["metadata"]["name"]
         self.cluster.kubectl(
             "create", "job", name, f"--from=cronjob/{cronjob}", "-n", self.namespace
         )

@@ -121,3 +121,33 @@ docker-registry.gc.cronJob.name: at most 52 characters, 18 of them the suffix: t
 {{- define "docker-registry.preflight.name" -}}
 {{- include "docker-registry.fullname" . | trunc 53 | trimSuffix "-" }}-preflight
 {{- end }}
+
+{{- /*
+docker-registry.gc.mode.name: the ConfigMap by which a registry is switched to read-only. It is made and
+removed by the scripts alone; Helm knows nothing of it.
+*/}}
+{{- define "docker-registry.gc.mode.name" -}}
+{{- include "docker-registry.fullname" . }}-gc-mode
+{{- end }}
+
+{{- /*
+docker-registry.nodeTrust.name: the DaemonSet's and its account's. In another namespace than the release's it
+says whose it is: releases of the same name may share that one. At most 63 characters, and what is cut is told
+from another's by five more.
+*/}}
+{{- define "docker-registry.nodeTrust.name" -}}
+{{- $name := include "docker-registry.fullname" . }}
+{{- $home := include "docker-registry.namespace" . }}
+{{- if ne (include "docker-registry.nodeTrust.namespace" .) $home }}
+{{- $name = printf "%s-%s" $home $name }}
+{{- end }}
+{{- if gt (len $name) 52 }}
+{{- $name = printf "%s-%s" (trunc 47 $name | trimSuffix "-") (sha256sum $name | trunc 4) }}
+{{- end }}
+{{- $name }}-node-trust
+{{- end }}
+
+{{- /* docker-registry.nodeTrust.namespace: of that DaemonSet. */}}
+{{- define "docker-registry.nodeTrust.namespace" -}}
+{{- include "docker-registry.renderedText" (list . (dig "namespace" "" (.Values.nodeTrust | default dict))) | default (include "docker-registry.namespace" .) }}
+{{- end }}

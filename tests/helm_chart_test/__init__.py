@@ -2,6 +2,7 @@
 
 from helm_chart_test.comparing import differences
 from helm_chart_test.custom import CustomSchemas
+from helm_chart_test.definitions import definitions, served_kinds, served_versions
 from helm_chart_test.fake_cluster import fake_cluster
 from helm_chart_test.linting import style_problems
 from helm_chart_test.objects import Object, containers, object_id, pod_template
@@ -15,6 +16,7 @@ __all__ = [
     "HelmError",
     "Object",
     "containers",
+    "definitions",
     "differences",
     "fake_cluster",
     "kubernetes_versions",
@@ -26,5 +28,7 @@ __all__ = [
     "render",
     "restricted_problems",
     "rule_problems",
+    "served_kinds",
+    "served_versions",
     "style_problems",
 ]

@@ -6,7 +6,7 @@ also looks for what it would overwrite: an object of the release must say so, by
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -15,7 +15,9 @@ from typing import Any
 
 from helm_chart_test.objects import Object
 
-_KINDS = {
+Kinds = Mapping[str, Sequence[str]]
+
+_KINDS: dict[str, Sequence[str]] = {
     "v1": ("ConfigMap", "PersistentVolumeClaim", "Pod", "Secret", "Service", "ServiceAccount"),
     "apps/v1": ("DaemonSet", "Deployment", "StatefulSet"),
     "autoscaling/v2": ("HorizontalPodAutoscaler",),
@@ -27,9 +29,15 @@ _KINDS = {
 
 
 @contextmanager
-def fake_cluster(objects: Iterable[Object], folder: Path) -> Iterator[Path]:
-    """Serve these namespaced objects on loopback; yield the path of a kubeconfig in `folder`."""
-    answers = _discovery() | {_path(thing): thing for thing in objects}
+def fake_cluster(
+    objects: Iterable[Object], folder: Path, *, kinds: Mapping[str, Sequence[str]] | None = None
+) -> Iterator[Path]:
+    """Serve these namespaced objects on loopback; yield the path of a kubeconfig in `folder`.
+
+    `kinds` are what the cluster serves besides: `{"example.com/v1": ["Example"]}`.
+    """
+    known = _KINDS | dict(kinds or {})
+    answers = _discovery(known) | {_path(thing, known): thing for thing in objects}
     server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(answers))
     thread = Thread(target=server.serve_forever, daemon=True)
     thread.start()
@@ -59,8 +67,8 @@ def _handler(answers: dict[str, Any]) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
-def _discovery() -> dict[str, Any]:
-    groups = [version.split("/") for version in _KINDS if "/" in version]
+def _discovery(known: Kinds) -> dict[str, Any]:
+    groups = [version.split("/") for version in known if "/" in version]
     return {
         "/version": {"major": "1", "minor": "34", "gitVersion": "v1.34.0"},
         "/api": {"kind": "APIVersions", "versions": ["v1"]},
@@ -74,7 +82,7 @@ def _discovery() -> dict[str, Any]:
                 for kind in kinds
             ],
         }
-        for version, kinds in _KINDS.items()
+        for version, kinds in known.items()
     }
 
 
@@ -87,8 +95,8 @@ def _root(version: str) -> str:
     return f"/apis/{version}" if "/" in version else f"/api/{version}"
 
 
-def _path(thing: Object) -> str:
-    if thing["kind"] not in _KINDS.get(thing["apiVersion"], ()):
+def _path(thing: Object, known: Kinds) -> str:
+    if thing["kind"] not in known.get(thing["apiVersion"], ()):
         raise AssertionError(f"this cluster does not know {thing['apiVersion']} {thing['kind']}")
     metadata = thing["metadata"]
     folder = f"{_root(thing['apiVersion'])}/namespaces/{metadata['namespace']}"

@@ -125,15 +125,19 @@ def helm_scenario(helm_scenario_file: Path) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def helm_custom_schemas(pytestconfig: pytest.Config) -> CustomSchemas:
-    """Return the schemas of other projects' kinds, which `helm_crds` finds."""
-    return custom_schemas(pytestconfig.getini("helm_crds"), pytestconfig.rootpath)
+def helm_custom_schemas(pytestconfig: pytest.Config, helm_chart: Path) -> CustomSchemas:
+    """Return the schemas of other projects' kinds, which `helm_crds` finds, and the chart's own."""
+    return custom_schemas(pytestconfig.getini("helm_crds"), pytestconfig.rootpath, helm_chart)
 
 
-def custom_schemas(command: str, folder: Path) -> CustomSchemas:
-    """Return the definitions in the folder that a command prints; none without a command."""
+def custom_schemas(command: str, folder: Path, chart: Path | None = None) -> CustomSchemas:
+    """Return the definitions in the folder that a command prints, and those of a chart's `crds/`.
+
+    None of the first without a command; none of the second for a packaged chart.
+    """
+    own = tuple(sorted((chart / "crds").glob("*.yaml"))) if chart else ()
     if not command:
-        return CustomSchemas(())
+        return CustomSchemas(own)
     done = subprocess.run(
         shlex.split(command), cwd=folder, capture_output=True, text=True, check=False, timeout=600
     )
@@ -142,7 +146,7 @@ def custom_schemas(command: str, folder: Path) -> CustomSchemas:
     found = sorted(Path(done.stdout.strip().splitlines()[-1]).glob("*.yaml"))
     if not found:
         raise RuntimeError(f"`{command}` printed a folder without definitions: {done.stdout}")
-    return CustomSchemas(tuple(found))
+    return CustomSchemas((*found, *own))
 
 
 @pytest.fixture(scope="session")

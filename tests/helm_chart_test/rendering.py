@@ -7,6 +7,7 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+from helm_chart_test.definitions import served_versions
 from helm_chart_test.objects import Object
 from helm_chart_test.reading import documents, mapping
 
@@ -29,7 +30,7 @@ def render(
     helm: Path,
     show_only: Sequence[str] = (),
     kube_version: str = "",
-    api_versions: Sequence[str] = (),
+    api_versions: Sequence[str] | None = None,
     release: str = "test",
     namespace: str = "test-ns",
     upgrade: bool = False,
@@ -37,8 +38,10 @@ def render(
 ) -> list[Object]:
     """Return the objects of `helm template`, hooks among them, in Helm's order.
 
-    `show_only` names templates by their path inside the chart. `kubeconfig` names the cluster that
-    `lookup` asks; without one it finds nothing. Raises HelmError.
+    `show_only` names templates by their path inside the chart. `api_versions` are what the cluster
+    serves besides what every cluster does; None: what the chart itself defines (`crds/`), which
+    `helm install` installs before it renders, and `helm template` knows nothing of. `kubeconfig`
+    names the cluster that `lookup` asks; without one it finds nothing. Raises HelmError.
     """
     text = rendered_text(
         values,
@@ -62,7 +65,7 @@ def rendered_text(
     helm: Path,
     show_only: Sequence[str] = (),
     kube_version: str = "",
-    api_versions: Sequence[str] = (),
+    api_versions: Sequence[str] | None = None,
     release: str = "test",
     namespace: str = "test-ns",
     upgrade: bool = False,
@@ -72,7 +75,7 @@ def rendered_text(
     command = [str(helm), "template", release, str(chart), "--namespace", namespace]
     for template in show_only:
         command += ["--show-only", template]
-    for version in api_versions:
+    for version in served_versions(chart) if api_versions is None else api_versions:
         command += ["--api-versions", version]
     if kube_version:
         command += ["--kube-version", kube_version]
@@ -92,13 +95,20 @@ def notes(
     helm: Path,
     release: str = "test",
     namespace: str = "test-ns",
+    kubeconfig: Path | None = None,
 ) -> str:
     """Return what Helm tells its user after an install (NOTES.txt). Raises HelmError.
 
-    Needs Helm 4: Helm 3 asks a cluster for its version even in a dry run.
+    Needs Helm 4: Helm 3 asks a cluster for its version even in a dry run. Without a `kubeconfig`
+    the cluster serves nothing that the chart itself defines (`crds/`).
     """
     command = [str(helm), "install", release, str(chart), "--namespace", namespace]
-    printed = _helm([*command, "--dry-run=client"], values)
+    if kubeconfig:
+        command += ["--dry-run=server", "--disable-openapi-validation"]
+        command += ["--kubeconfig", str(kubeconfig)]
+    else:
+        command.append("--dry-run=client")
+    printed = _helm(command, values)
     _, found, told = printed.partition("\nNOTES:\n")
     if not found:
         raise AssertionError(f"Helm printed no notes:\n{printed}")

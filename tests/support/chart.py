@@ -36,7 +36,8 @@ KUBE_VERSIONS = ("1.29", kubernetes_versions()[-1])
 
 @lru_cache(maxsize=1)
 def _custom() -> CustomSchemas:
-    return custom_schemas(shlex.join([sys.executable, str(ROOT / "ci" / "crds.py")]), ROOT)
+    command = shlex.join([sys.executable, str(ROOT / "ci" / "crds.py")])
+    return custom_schemas(command, ROOT, CHART)
 
 
 def problems(objects: Iterable[Object], *, kube_version: str = KUBE_VERSIONS[0]) -> list[str]:

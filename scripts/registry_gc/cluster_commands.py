@@ -40,12 +40,24 @@ def certificates(*, remove: bool) -> None:
 
 @click.command()
 @click.option("--remove", is_flag=True, help="Remove all that was made, before an uninstall.")
-def endpoint(*, remove: bool) -> None:
+@click.option(
+    "--now",
+    is_flag=True,
+    help="After an install or upgrade, which waits for it: only the certificate and the address.",
+)
+@click.option(
+    "--withdraw",
+    is_flag=True,
+    help="Have every node forget the registry; the RegistryEndpoint stays until `--now`.",
+)
+def endpoint(*, remove: bool, now: bool, withdraw: bool) -> None:
     """Bring the RegistryEndpoint up to date, and what belongs to it: the certificate and who serves
     it, read-only that a dead run left, the ConfigMap for local tools.
     """
+    if remove + now + withdraw > 1:
+        raise click.UsageError("--remove, --now and --withdraw exclude each other.")
     from registry_gc import endpoint as role
-    from registry_gc import kube_client
+    from registry_gc import kube_client, withdrawal
     from registry_gc.endpoint_settings import EndpointSettings
 
     with Failing():
@@ -53,7 +65,9 @@ def endpoint(*, remove: bool) -> None:
             os.environ, role.NOTHING, _namespace(role.NOTHING)
         )
         api = kube_client.api(role.NOTHING)
-        (role.remove if remove else role.run)(api, settings, click.echo)
+        act = role.run_now if now else role.run
+        act = withdrawal.remove if remove else withdrawal.tell_nodes if withdraw else act
+        act(api, settings, click.echo)
 
 
 @click.command("node-trust")

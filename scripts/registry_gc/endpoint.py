@@ -4,10 +4,11 @@ Run once after each install and upgrade, then every few minutes: nodes come and 
 gets its address late, certificates end. Each run looks at everything anew and remembers nothing.
 """
 
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from registry_gc import certificate_secrets, hosting
 from registry_gc.certificate_rollout import Rollout, take_effect
@@ -24,7 +25,7 @@ from registry_gc.endpoint_object import (
     status_of,
 )
 from registry_gc.endpoint_settings import EndpointSettings
-from registry_gc.errors import CollectorError
+from registry_gc.errors import CollectorError, StorageError
 from registry_gc.events import Events
 from registry_gc.exposure import (
     Outside,
@@ -36,7 +37,14 @@ from registry_gc.exposure import (
     outside,
 )
 from registry_gc.health import Health, ask
-from registry_gc.kube_api import Api, ApiDeniedError, Object, path_of
+from registry_gc.kube_api import (
+    Api,
+    ApiConflictError,
+    ApiDeniedError,
+    KindMissingError,
+    Object,
+    path_of,
+)
 from registry_gc.read_only import Switch
 from registry_gc.release_pods import Pod, pods
 from registry_gc.sidecars import Sidecar
@@ -46,8 +54,16 @@ MANAGER = "registry-gc-endpoint"
 NOTHING = "the registry's address was not published"
 
 _NODES = path_of("v1", "nodes")
+_NOW = (
+    90.0  # seconds for the API, in all: Helm waits, and by default not for more than five minutes
+)
+_ATTEMPTS = 3  # another run may write at the same time; the second sees what the first made
+
+_REMOVED = "the release is being uninstalled: nothing was made"
+_PASSING = (StorageError, ApiConflictError)  # an API that is away; somebody who writes just now
 
 Echo = Callable[[str], object]
+_Result = TypeVar("_Result")
 
 
 def look(api: Api, settings: EndpointSettings, echo: Echo) -> Seen:
@@ -79,53 +95,115 @@ def keep_certificate(api: Api, settings: EndpointSettings, seen: Seen, echo: Ech
         events.normal("CertificateRenewed", f"a new certificate: {renewal.why_certificate}")
 
 
-def publish(api: Api, settings: EndpointSettings, seen: Seen, echo: Echo) -> None:
+def publish(
+    api: Api,
+    settings: EndpointSettings,
+    seen: Seen,
+    echo: Echo,
+    may_be_made: Callable[[Object | None], bool] = lambda _found: True,
+) -> None:
     """Bring the RegistryEndpoint and the ConfigMap up to date. Raises CollectorError."""
     if not settings.name:
         return
     api = replace(api, consequence=NOTHING)
-    path = _path(settings)
-    before = api.get(path)
-    settings.owner.check(before, KIND, "remove it, or give the release another name")
-    spec = spec_of(settings.wanted, settings.service)
-    found = api.apply(path, applied(settings.owner, settings.name, spec), MANAGER)
+    for attempt in range(_ATTEMPTS):
+        before = api.get(_path(settings))
+        settings.owner.check(before, KIND, "remove it, or give the release another name")
+        if not may_be_made(before):
+            echo(_REMOVED)
+            return
+        try:
+            found = _apply(api, settings, before)
+            break
+        except ApiConflictError:
+            if attempt == _ATTEMPTS - 1:
+                raise
+    else:
+        raise AssertionError  # the loop breaks, returns or raises
     observed = _observe(api, settings, seen, echo)
     status = status_of(observed, found)
     body = {"apiVersion": VERSION, "kind": KIND, "status": status}
-    api.apply(f"{path}/status", body, MANAGER)
+    api.apply(f"{_path(settings)}/status", body, MANAGER)
     if settings.hosting:
         hosting.keep(api, settings.owner, status, MANAGER, echo)
     _say(api, settings, observed, before or {}, status, echo)
 
 
+def _apply(api: Api, settings: EndpointSettings, before: Object | None) -> Object:
+    """Write the object, if it is as it was read: an uninstall may have begun since."""
+    body = applied(settings.owner, settings.name, spec_of(settings.wanted, settings.service))
+    if before is not None:
+        body["metadata"]["resourceVersion"] = before["metadata"]["resourceVersion"]
+    return api.apply(_path(settings), body, MANAGER)
+
+
 def run(api: Api, settings: EndpointSettings, echo: Echo) -> None:
-    """Bring everything up to date: the certificate and what serves it, read-only, the address.
+    """Bring everything up to date, by the schedule: read-only that a dead run left, the
+    certificate and what serves it, the address.
 
     Each part is tried whatever became of the others; then the first failure is raised as a
     CollectorError.
     """
-    asking = replace(api, consequence=NOTHING)
-    if settings.name and is_being_removed(asking.get(_path(settings))):
-        # By the schedule, in the middle of an uninstall: what was removed must not come back.
-        echo("the release is being uninstalled: nothing was made")
+    before = None
+    if settings.name:
+        # What `publish` will say; it is no reason not to renew a certificate.
+        with suppress(KindMissingError, ApiDeniedError):
+            before = replace(api, consequence=NOTHING).get(_path(settings))
+    was_there = before is not None
+
+    def may_be_made(found: Object | None) -> bool:
+        return not is_being_removed(found) and (found is not None or not was_there)
+
+    if not may_be_made(before):
+        # In the middle of an uninstall: what was removed must not come back.
+        echo(_REMOVED)
         return
-    seen = look(asking, settings, echo)
     events = Events(api, settings.namespace, settings.about, echo)
-    failures: list[CollectorError] = []
-    steps: list[Callable[[], object]] = [
-        lambda: keep_certificate(api, settings, seen, echo),
-        lambda: _take_effect(api, settings, events, echo),
-        lambda: _take_back(api, settings, events, echo),
-        lambda: publish(api, settings, seen, echo),
-    ]
-    for step in steps:
+    failures = _Failures(events)
+    # First: it needs nothing of the others, and what serves a certificate may take its time.
+    failures.of(lambda: _take_back(api, settings, events, echo))
+    if seen := failures.of(lambda: look(replace(api, consequence=NOTHING), settings, echo)):
+        failures.of(lambda: keep_certificate(api, settings, seen, echo))
+        failures.of(lambda: _take_effect(api, settings, events, echo))
+        failures.of(lambda: publish(api, settings, seen, echo, may_be_made))
+    if failures.found:
+        raise failures.found[0]
+
+
+def run_now(api: Api, settings: EndpointSettings, echo: Echo) -> None:
+    """Bring the certificate and the address up to date while an install or upgrade waits for it.
+
+    Without what may take its time, and also after an uninstall that was given up. What may pass by
+    itself is said and left to the schedule; what somebody has to mend is raised as a
+    CollectorError.
+    """
+    api = replace(api, ends=time.monotonic() + _NOW)
+    failures = _Failures(Events(api, settings.namespace, settings.about, echo))
+    if seen := failures.of(lambda: look(replace(api, consequence=NOTHING), settings, echo)):
+        failures.of(lambda: keep_certificate(api, settings, seen, echo))
+        failures.of(lambda: publish(api, settings, seen, echo))
+    lasting = [each for each in failures.found if not isinstance(each, _PASSING)]
+    if lasting:
+        raise lasting[0]
+    for error in failures.found:
+        echo(f"{error.what} ({error.why}); the schedule tries again")
+
+
+class _Failures:
+    """Tries one part after another; an Event tells of each that fails."""
+
+    def __init__(self, events: Events) -> None:
+        self.found: list[CollectorError] = []
+        self._events = events
+
+    def of(self, part: Callable[[], _Result]) -> _Result | None:
+        """Do a part; return what it returned, None if it failed."""
         try:
-            step()
+            return part()
         except CollectorError as error:
-            failures.append(error)
-            events.failure("NotUpToDate", error)
-    if failures:
-        raise failures[0]
+            self.found.append(error)
+            self._events.failure("NotUpToDate", error)
+            return None
 
 
 def _take_effect(api: Api, settings: EndpointSettings, events: Events, echo: Echo) -> None:
@@ -146,35 +224,6 @@ def _take_effect(api: Api, settings: EndpointSettings, events: Events, echo: Ech
 def _take_back(api: Api, settings: EndpointSettings, events: Events, echo: Echo) -> None:
     if settings.switch is not None and Switch(api, settings.switch, echo).settle():
         events.warning("ReadOnlyTakenBack", "a dead run had left the registry read-only")
-
-
-def remove(api: Api, settings: EndpointSettings, echo: Echo) -> None:
-    """Remove all that these scripts have made, before an uninstall.
-
-    Everything is tried; then the first failure is raised as a CollectorError.
-    """
-    from registry_gc.withdrawal import withdraw
-
-    api = replace(api, consequence="something was not removed")
-    failures: list[CollectorError] = []
-    steps: list[Callable[[], object]] = []
-    if settings.name:
-        steps.append(lambda: withdraw(api, settings, echo))
-    if settings.hosting:
-        steps.append(lambda: hosting.remove(api, settings.owner, echo))
-    if settings.mode:
-        steps.append(
-            lambda: api.delete(path_of("v1", "configmaps", settings.namespace, settings.mode))
-        )
-    if (certificate := settings.certificate) is not None:
-        steps.append(lambda: certificate_secrets.remove(api, certificate, echo))
-    for step in steps:
-        try:
-            step()
-        except CollectorError as error:
-            failures.append(error)
-    if failures:
-        raise failures[0]
 
 
 def _observe(api: Api, settings: EndpointSettings, seen: Seen, echo: Echo) -> Observed:

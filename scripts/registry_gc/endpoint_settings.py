@@ -29,7 +29,7 @@ class EndpointSettings:
 
     `name` is the RegistryEndpoint's, `nodes` whether nodes may be listed, `hosting` whether the
     ConfigMap of KEP-1755 is kept, `mode` the ConfigMap that makes a registry read-only, `trust` the
-    DaemonSet of nodes that trust, as NAMESPACE/NAME.
+    DaemonSet of nodes that trust, as NAMESPACE/NAME, `cron_job` what runs by the schedule.
     """
 
     owner: Owner
@@ -51,6 +51,7 @@ class EndpointSettings:
     workload: Subject | None = None
     registry_port: int = 5000
     switch: ReadOnlySettings | None = None
+    cron_job: str = ""
 
     @property
     def namespace(self) -> str:
@@ -63,7 +64,8 @@ class EndpointSettings:
     ) -> "EndpointSettings":
         """Read GC_NAMESPACE, GC_RELEASE, GC_ENDPOINT, GC_SERVICE, GC_INGRESS, GC_HTTPROUTE,
         GC_ENDPOINT_*, GC_TLS_*, GC_NODE_ADDRESSES, GC_HOSTING, GC_SELECTOR, GC_TOKEN_FILE, GC_PORT,
-        GC_MODE, GC_TRUST, GC_TRUST_TIMEOUT, GC_EVENTS_ABOUT, GC_WORKLOAD and GC_REGISTRY_PORT.
+        GC_MODE, GC_TRUST, GC_TRUST_TIMEOUT, GC_EVENTS_ABOUT, GC_WORKLOAD, GC_REGISTRY_PORT and
+        GC_CRONJOB.
 
         Raises ConfigurationError, which names the variable.
         """
@@ -97,6 +99,7 @@ class EndpointSettings:
             workload[0] if workload else None,
             port(environment, "GC_REGISTRY_PORT", cls.registry_port),
             switched,
+            environment.get("GC_CRONJOB", "").strip(),
         )
 
 

@@ -5,6 +5,7 @@ How they travel is a `Transport`: the `kubernetes` client where a person's kubec
 """
 
 import json
+import math
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -77,12 +78,14 @@ class Api:
     """The API; `consequence` begins every error: what did not happen because of it.
 
     `patience` is for how many seconds an API server that is away or throttled is asked again: more
-    than the half minute that its restart takes.
+    than the half minute that its restart takes. After `ends`, on the monotonic clock, nothing is
+    asked again, whatever is left of that.
     """
 
     transport: Transport
     consequence: str = "nothing was changed"
     patience: float = 60.0
+    ends: float = math.inf
     sleep: Callable[[float], object] = time.sleep
 
     def get(self, path: str) -> Object | None:
@@ -167,7 +170,7 @@ class Api:
     ) -> Reply:
         """Ask until there is an answer that is not "later". Raises ApiUnavailableError."""
         content = None if body is None else json.dumps(body).encode()
-        until = time.monotonic() + self.patience
+        until = min(time.monotonic() + self.patience, self.ends)
         pause = _FIRST_PAUSE
         while True:
             try:

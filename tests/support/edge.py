@@ -29,7 +29,7 @@ DOMAIN = "edge.test"
 PORT = 30509  # the last that ci/ publishes on 127.0.0.1; tests count from the first
 GATEWAY = {"name": "public", "namespace": NAMESPACE, "sectionName": "https"}
 CLASS = "traefik"
-STATUS_ADDRESS = "192.0.2.10"  # for documentation: what it tells as its own, and nobody reaches
+STATUS_ADDRESS = "192.0.2.10"  # what it tells as its own: one for documentation, of nobody's
 BELIEVING = "registry@file"
 """A transport of Traefik's that believes our authority alone, for the name that follows."""
 BELIEVED = "registry.pod.test"
@@ -136,6 +136,9 @@ def start_edge(cluster: Cluster, folder: Path) -> Edge:
     edge = Edge(cluster, authority, folder)
     cluster.kubectl(*_APPLY, "-f", "-", input=_documents(_around()))
     edge.give_certificate(NAMESPACE, "edge-tls", edge.certificate)
+    # For who asks by an address: that tells no name by which a certificate could be chosen.
+    other = signed_by(authority, folder, f"IP:{STATUS_ADDRESS}", name="edge-default")
+    edge.give_certificate(NAMESPACE, "default-tls", other)
     cluster.kubectl(*_APPLY, "-f", "-", input=_documents(_controller(image, authority)))
     cluster.kubectl(
         "rollout", "status", "deployment/traefik", "-n", NAMESPACE, "--timeout=120s", timeout=150
@@ -235,15 +238,14 @@ def _around() -> list[dict[str, Any]]:
 
 
 def _controller(image: str, authority: Certificate) -> list[dict[str, Any]]:
-    believing = {
-        "http": {
-            "serversTransports": {
-                "registry": {"serverName": BELIEVED, "rootCAs": ["/etc/edge/authority.crt"]}
-            }
-        }
+    own = {"certFile": "/etc/tls/tls.crt", "keyFile": "/etc/tls/tls.key"}
+    believing = {"serverName": BELIEVED, "rootCAs": ["/etc/edge/authority.crt"]}
+    settings = {
+        "http": {"serversTransports": {"registry": believing}},
+        "tls": {"stores": {"default": {"defaultCertificate": own}}},
     }
     files = {
-        "transports.yml": json.dumps(believing),
+        "settings.yml": json.dumps(settings),
         "authority.crt": authority.crt.read_text(),
     }
     return [
@@ -282,6 +284,7 @@ def _pod(image: str) -> dict[str, Any]:
         "securityContext": {
             "runAsNonRoot": True,
             "runAsUser": 1000,
+            "fsGroup": 1000,
             "seccompProfile": {"type": "RuntimeDefault"},
         },
         "containers": [
@@ -300,7 +303,7 @@ def _pod(image: str) -> dict[str, Any]:
                     f"--providers.kubernetesIngress.ingressEndpoint.ip={STATUS_ADDRESS}",
                     "--providers.kubernetesGateway=true",
                     f"--providers.kubernetesGateway.statusAddress.ip={STATUS_ADDRESS}",
-                    "--providers.file.directory=/etc/edge",
+                    "--providers.file.filename=/etc/edge/settings.yml",
                     # It asks pods by their addresses, for which no certificate is made.
                     "--serversTransport.insecureSkipVerify=true",
                 ],
@@ -313,10 +316,16 @@ def _pod(image: str) -> dict[str, Any]:
                     "capabilities": {"drop": ["ALL"]},
                     "readOnlyRootFilesystem": True,
                 },
-                "volumeMounts": [{"name": "files", "mountPath": "/etc/edge"}],
+                "volumeMounts": [
+                    {"name": "files", "mountPath": "/etc/edge"},
+                    {"name": "tls", "mountPath": "/etc/tls"},
+                ],
             }
         ],
-        "volumes": [{"name": "files", "configMap": {"name": "traefik"}}],
+        "volumes": [
+            {"name": "files", "configMap": {"name": "traefik"}},
+            {"name": "tls", "secret": {"secretName": "default-tls", "defaultMode": 0o440}},
+        ],
     }
 
 

@@ -1,9 +1,10 @@
 """Nodes of the kind cluster: the files by which they trust registries, and what kubelets pull."""
 
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 from support.cluster import Cluster, Release
@@ -52,8 +53,13 @@ class Node:
         try:
             yield whole
         finally:
-            self.run("rm", "-f", whole)
-            self.run("rmdir", whole.rpartition("/")[0], check=False)
+            self.remove(path)
+
+    def remove(self, path: str) -> None:
+        """Remove a file below certs.d, and its folder if it is empty then."""
+        whole = f"{CERTS}/{path}"
+        self.run("rm", "-f", whole)
+        self.run("rmdir", whole.rpartition("/")[0], check=False)
 
 
 def nodes_of(cluster: Cluster) -> tuple[Node, ...]:
@@ -94,26 +100,15 @@ class Pulls:
     def refusal(self, node: Node, image: str) -> str:
         """Return why a node cannot pull an image."""
         name = self._pod(node, image)
-        failed = until(
-            lambda: [said for said in self._messages(name) if "Failed to pull" in said],
-            what=f"{node.name} cannot pull {image}",
-            timeout=60,
-            pause=0.5,
-        )
+        failed = self._failure(name, image)
         self._remove(name)
-        return failed[0]
+        return failed
 
     @contextmanager
     def failing(self, node: Node, image: str) -> Iterator[str]:
         """Have a pod that cannot pull, and see it run at the end; yields what its kubelet says."""
         name = self._pod(node, image)
-        failed = until(
-            lambda: [said for said in self._messages(name) if "Failed to pull" in said],
-            what=f"{node.name} cannot pull {image}",
-            timeout=60,
-            pause=0.5,
-        )
-        yield failed[0]
+        yield self._failure(name, image)
         until(
             lambda: self._phase(name) == "Succeeded",
             what=f"the pod that could not pull {image} runs",
@@ -149,6 +144,15 @@ class Pulls:
         self.release.apply({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
         return name
 
+    def _failure(self, name: str, image: str) -> str:
+        said = until(
+            lambda: [said for said in self._messages(name) if "Failed to pull" in said],
+            what=f"{image} cannot be pulled",
+            timeout=60,
+            pause=0.5,
+        )
+        return said[0]
+
     def _phase(self, name: str) -> str:
         pod = self.release.cluster.get("pod", name, "-n", self.release.namespace)
         phase = str(pod["status"].get("phase", ""))
@@ -168,39 +172,82 @@ class Pulls:
         )
 
 
-@contextmanager
-def namespace(cluster: Cluster, name: str, *, enforce: str) -> Iterator[str]:
-    """Have a namespace meanwhile that enforces a pod security standard."""
-    cluster.kubectl("create", "namespace", name)
-    cluster.kubectl("label", "namespace", name, f"pod-security.kubernetes.io/enforce={enforce}")
-    try:
-        yield name
-    finally:
-        cluster.kubectl("delete", "namespace", name, "--wait=false", check=False)
-
-
-@contextmanager
-def labels(cluster: Cluster) -> Iterator["NodeLabel"]:
-    """Have a label of our own that nodes can be given; none has it afterwards."""
-    label = NodeLabel(cluster, f"trust.example.com/{uuid.uuid4().hex[:8]}")
-    try:
-        yield label
-    finally:
-        cluster.kubectl("label", "nodes", "--all", f"{label.key}-", check=False)
-
-
 @dataclass(frozen=True)
-class NodeLabel:
-    """A label that no other test knows, so that nodes may be shared."""
+class Trusting:
+    """A release that the nodes with our own label trust, by a DaemonSet in a namespace of its own.
 
-    cluster: Cluster
-    key: str
+    No other test knows the label and `host`, so that nodes may be shared.
+    """
+
+    release: Release
+    nodes: tuple[Node, ...]
 
     @property
-    def selector(self) -> Mapping[str, str]:
-        """What a nodeSelector says for it."""
-        return {self.key: "yes"}
+    def namespace(self) -> str:
+        """The DaemonSet's, which lets it have its hostPath."""
+        return f"{self.release.namespace}-trust"
 
-    def give(self, node: Node) -> None:
-        """Label a node."""
-        self.cluster.kubectl("label", "node", node.name, f"{self.key}=yes")
+    @property
+    def host(self) -> str:
+        """One name by which every node finds the registry, without any DNS."""
+        return f"registry-{self.release.port}.lan:5000"
+
+    @property
+    def label(self) -> str:
+        """The key of the label."""
+        return f"trust.example.com/{self.release.namespace[-40:]}"
+
+    def values(self, **others: Any) -> dict[str, Any]:
+        """Return the values of a release that nodes trust; a run begins each minute."""
+        endpoint = {"enabled": True, "nodeAddresses": True, "schedule": "* * * * *"}
+        return {
+            "endpoint": endpoint,
+            "nodeTrust": {
+                "enabled": True,
+                "namespace": self.namespace,
+                "host": self.host,
+                "interval": "2s",
+                "nodeSelector": {self.label: "yes"},
+            },
+            **others,
+        }
+
+    def choose(self, *nodes: Node) -> None:
+        """Label nodes."""
+        for node in nodes:
+            self.release.cluster.kubectl("label", "node", node.name, f"{self.label}=yes")
+
+    def images(self, tag: str) -> tuple[str, str]:
+        """Return an image's names: by the one host, and by the address of the last node."""
+        address = f"{self.nodes[-1].address}:{self.release.port}"
+        return f"{self.host}/app:{tag}", f"{address}/app:{tag}"
+
+    def pull_everywhere(self, tag: str) -> None:
+        """Have each node pull an image by both names, once the NodePort answers everywhere."""
+        Pulls(self.release).pull(*product(self.nodes, self.images(tag)))
+
+    def pods(self) -> list[str]:
+        """Return the names of the DaemonSet's pods."""
+        found = self.release.cluster.get("pods", "-n", self.namespace)["items"]
+        return sorted(each["metadata"]["name"] for each in found)
+
+
+@contextmanager
+def trusting(release: Release) -> Iterator[Trusting]:
+    """Have what such a release needs meanwhile; nodes are as before afterwards."""
+    cluster = release.cluster
+    made = Trusting(release, nodes_of(cluster))
+    cluster.kubectl("create", "namespace", made.namespace)
+    enforce = "pod-security.kubernetes.io/enforce=privileged"
+    cluster.kubectl("label", "namespace", made.namespace, enforce)
+    try:
+        yield made
+    finally:
+        cluster.helm("uninstall", release.name, "-n", release.namespace, "--wait", check=False)
+        cluster.kubectl("delete", "daemonsets", "--all", "-n", made.namespace, check=False)
+        cluster.kubectl("wait", "--for=delete", "pods", "--all", "-n", made.namespace, check=False)
+        cluster.kubectl("delete", "namespace", made.namespace, "--wait=false", check=False)
+        cluster.kubectl("label", "nodes", "--all", f"{made.label}-", check=False)
+        for node in made.nodes:
+            for path in node.trust_of(release):
+                node.remove(path)

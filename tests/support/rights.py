@@ -35,8 +35,14 @@ REMOVE: Rights = frozenset(
         ("delete", "registryendpoints"), ("get", "daemonsets"),
         ("get", "configmaps"), ("delete", "configmaps"),
         ("get", "secrets"), ("delete", "secrets"),
+        ("get", "cronjobs"), ("patch", "cronjobs"),
     }
 )  # fmt: skip
+"""The CronJob is suspended first, or it would make anew what is removed."""
+
+WITHDRAW: Rights = frozenset(
+    {("get", "registryendpoints"), ("patch", "registryendpoints"), ("get", "daemonsets")}
+)
 
 HOOK: Rights = frozenset({("list", "pods"), ("get", "deployments"), ("create", "events")})
 

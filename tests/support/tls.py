@@ -25,8 +25,10 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
+from support.checkout import ROOT
 from support.client import Client
 from support.cluster import Cluster, Release
+from support.run import run
 from support.waiting import until
 
 _EARLIER = timedelta(minutes=5)  # nodes' clocks
@@ -169,6 +171,14 @@ def https_client(release: Release, bundle: bytes) -> Client:
             "127.0.0.1", release.port, timeout=30, context=context
         ),
     )
+
+
+def define_certificates(cluster: Cluster) -> None:
+    """Have cert-manager's definition of a Certificate in the cluster; it stays."""
+    folder = run("python3", ROOT / "ci/crds.py", timeout=300, cwd=ROOT).stdout.split()[-1]
+    path = f"{folder}/cert-manager.io_certificates.yaml"
+    cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", path)
+    cluster.kubectl("wait", "--for=condition=Established", "-f", path, "--timeout=60s")
 
 
 @dataclass

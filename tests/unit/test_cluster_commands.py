@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from registry_gc import endpoint, in_cluster, kube_api
+from registry_gc import endpoint, in_cluster, kube_api, withdrawal
 from registry_gc.addresses import Address
 from registry_gc.cli import main
 from registry_gc.endpoint_object import PLURAL, VERSION
@@ -45,6 +45,7 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeKubern
     for name in ("KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(kube_api, "_FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(withdrawal, "_HOLD", 0.0)
     with fake_kubernetes() as running:
         monkeypatch.setattr(
             "kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION",
@@ -110,6 +111,17 @@ class TestEndpoint:
 
         assert done.exit_code == 3
         assert self.ENDPOINT in fake.objects.by_path
+
+    def test_now_and_withdrawn(self, fake: FakeKubernetes) -> None:
+        variables = {"GC_ENDPOINT": "one", "GC_ENDPOINT_ADDRESSES": "r.example"}
+        made = invoke("endpoint", "--now", **variables)
+        withdrawn = invoke("endpoint", "--withdraw", **variables)
+        both = invoke("endpoint", "--now", "--remove", **variables)
+
+        codes = (made.exit_code, withdrawn.exit_code, both.exit_code)
+        assert codes == (0, 0, 2), made.output + withdrawn.output
+        assert fake.objects.by_path[self.ENDPOINT]["spec"]["withdrawn"] is True
+        assert "exclude each other" in both.stderr
 
     def test_without_the_definition(self, fake: FakeKubernetes) -> None:
         fake.objects.missing.add(PLURAL)

@@ -1,6 +1,7 @@
 """The script that publishes where the registry is, over a fake API."""
 
 import base64
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from registry_gc import endpoint
+from registry_gc import endpoint, withdrawal
 from registry_gc.addresses import Address
 from registry_gc.certificate_secrets import CertificateSettings
 from registry_gc.certificates import Held, Terms, hosts_in, renewed
@@ -21,6 +22,7 @@ from registry_gc.exposure import Wanted
 from registry_gc.health import Health
 from registry_gc.kube_api import ApiDeniedError, KindMissingError, path_of
 from registry_gc.ownership import OWNER, Owner
+from registry_gc.read_only import ReadOnlySettings, Switch
 from registry_gc.sidecars import Access
 from registry_gc.withdrawal import withdraw
 from support.fake_kubernetes import SELECTOR, FakeKubernetes, pod
@@ -46,6 +48,11 @@ AUTHORITY = path_of("v1", "secrets", "registry", "one-tls-ca")
 HOSTING = path_of("v1", "configmaps", "kube-public", "local-registry-hosting")
 NODES = path_of("v1", "nodes")
 BUNDLE = renewed(Held(), Terms("test", ("a",)), datetime.now(UTC)).held.bundle.decode().strip()
+
+
+@pytest.fixture(autouse=True)
+def _nobody_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(withdrawal, "_HOLD", 0.0)
 
 
 @pytest.fixture(autouse=True)
@@ -376,17 +383,20 @@ class TestRemoved:
         trust_timeout=timedelta(seconds=0.2),
     )
     DAEMON_SET = path_of("apps/v1", "daemonsets", "trust", "one-node-trust")
+    CRON_JOB = path_of("batch/v1", "cronjobs", "registry", "one-endpoint")
+    MODE = path_of("v1", "configmaps", "registry", "one-gc-mode")
 
     def remove(self, fake: FakeKubernetes) -> list[str]:
         said: list[str] = []
-        endpoint.remove(api_of(fake)[0], self.SETTINGS, said.append)
+        withdrawal.remove(api_of(fake)[0], self.SETTINGS, said.append)
         return said
 
     @pytest.fixture
     def installed(self, fake: FakeKubernetes) -> FakeKubernetes:
         del fake.objects.by_path[SECRET]
         run(fake, self.SETTINGS)
-        fake.objects.put(path_of("v1", "configmaps", "registry", "one-gc-mode"), {"data": {}})
+        ours = {"metadata": {"annotations": {OWNER: str(US)}}, "data": {}}
+        fake.objects.put(self.MODE, ours)
         return fake
 
     def test_nothing_is_left(self, installed: FakeKubernetes) -> None:
@@ -398,7 +408,8 @@ class TestRemoved:
 
     def test_nodes_are_told_and_waited_for_first(self, installed: FakeKubernetes) -> None:
         """Or they would trust for ever. Seen to fail: delete at once."""
-        installed.objects.put(self.DAEMON_SET, {"status": {"numberReady": 2}})
+        status = {"desiredNumberScheduled": 2, "numberReady": 2}
+        installed.objects.put(self.DAEMON_SET, {"status": status})
         api, direct = api_of(installed)
         told: list[dict[str, Any]] = []
 
@@ -435,18 +446,90 @@ class TestRemoved:
         monkeypatch.setattr("registry_gc.withdrawal._PAUSE", 0.01)
         installed.objects.put(self.DAEMON_SET, {"status": {"numberReady": 2}})
 
-        with pytest.raises(StorageError, match="2 nodes still trust the registry") as error:
+        with pytest.raises(StorageError, match="2 nodes may still trust the registry") as error:
             self.remove(installed)
         assert "--no-hooks" in error.value.next_step
         assert ENDPOINT not in installed.objects.by_path
         assert SECRET not in installed.objects.by_path, "the rest is removed all the same"
 
     def test_what_others_own_stays(self, installed: FakeKubernetes) -> None:
-        for path in (ENDPOINT, HOSTING, SECRET):
+        """Seen to fail: delete the ConfigMap that makes it read-only without a look at its mark."""
+        theirs = {ENDPOINT, HOSTING, SECRET, self.MODE}
+        for path in theirs:
             installed.objects.put(path, {"kind": "Theirs"})
         self.remove(installed)
 
-        assert {ENDPOINT, HOSTING, SECRET} <= set(installed.objects.by_path)
+        assert theirs <= set(installed.objects.by_path)
+
+    def test_the_schedule_is_paused_first_and_its_run_waited_for(
+        self, installed: FakeKubernetes
+    ) -> None:
+        """It would make anew what was just removed, before Helm removes the CronJob.
+
+        Seen to fail: do not suspend; do not wait for the one that runs.
+        """
+        installed.objects.put(self.CRON_JOB, {"status": {"active": [{"name": "one-endpoint-1"}]}})
+        looks: list[bool] = []
+
+        def ends(_seconds: float) -> None:
+            looks.append(installed.objects.by_path[self.CRON_JOB]["spec"]["suspend"])
+            if len(looks) == 2:
+                installed.objects.by_path[self.CRON_JOB]["status"] = {}
+
+        settings = replace(self.SETTINGS, cron_job="one-endpoint")
+        withdrawal.pause_schedule(api_of(installed)[0], settings, ends)
+
+        assert looks == [True, True]
+        assert ENDPOINT in installed.objects.by_path
+
+    def test_a_schedule_that_is_not_there_is_none_to_pause(self, installed: FakeKubernetes) -> None:
+        settings = replace(self.SETTINGS, cron_job="one-endpoint")
+        withdrawal.pause_schedule(api_of(installed)[0], settings, lambda _: None)
+
+    def test_a_pod_that_is_only_starting_may_have_written(self, installed: FakeKubernetes) -> None:
+        """An uninstall right after the install. Seen to fail: take it for one that has removed."""
+        status = {"desiredNumberScheduled": 2, "numberReady": 0}
+        installed.objects.put(self.DAEMON_SET, {"status": status})
+        told: list[tuple[int, bool]] = []
+
+        def starts(_seconds: float) -> None:
+            spec = installed.objects.by_path[ENDPOINT]["spec"]
+            told.append((status["numberReady"], "withdrawn" in spec))
+            status["numberReady"] = 2 if len(told) < 3 else 0
+            installed.objects.put(self.DAEMON_SET, {"status": status})
+
+        settings = replace(self.SETTINGS, trust_timeout=timedelta(seconds=20))
+        withdraw(api_of(installed)[0], settings, lambda _: None, starts)
+
+        assert told[:2] == [(0, False), (2, True)]
+
+    def test_a_pod_that_was_just_replaced_has_to_look_first(
+        self, installed: FakeKubernetes, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Seen to fail: believe the first zero."""
+        monkeypatch.setattr(withdrawal, "_HOLD", 0.05)
+        installed.objects.put(self.DAEMON_SET, {"status": {}})
+        there: list[bool] = []
+
+        def passes(_seconds: float) -> None:
+            there.append(ENDPOINT in installed.objects.by_path)
+            time.sleep(0.03)
+
+        settings = replace(self.SETTINGS, trust_timeout=timedelta(seconds=20))
+        withdraw(api_of(installed)[0], settings, lambda _: None, passes)
+
+        assert len(there) >= 2
+
+    def test_a_node_whose_pod_never_ran_is_told_of(
+        self, installed: FakeKubernetes, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What it has on it nobody knows. Seen to fail: only count those that were ready."""
+        monkeypatch.setattr(withdrawal, "_PAUSE", 0.01)
+        status = {"desiredNumberScheduled": 1, "numberReady": 0}
+        installed.objects.put(self.DAEMON_SET, {"status": status})
+
+        with pytest.raises(StorageError, match="1 nodes may still trust"):
+            self.remove(installed)
 
     def test_without_the_definition_there_is_nothing_to_remove(
         self, installed: FakeKubernetes
@@ -466,6 +549,192 @@ class TestRemoved:
             self.remove(installed)
         assert SECRET not in installed.objects.by_path
         assert HOSTING not in installed.objects.by_path
+
+
+class TestWithdrawn:
+    """An upgrade that turns node trust off: nodes forget, the address stays published."""
+
+    SETTINGS = replace(
+        SETTINGS, trust="trust/one-node-trust", trust_timeout=timedelta(seconds=0.2), tls_secret=""
+    )
+
+    def test_nodes_are_told_and_the_object_stays(self, fake: FakeKubernetes) -> None:
+        """Seen to fail: delete it, and the next scheduled run has nodes trust again."""
+        run(fake, self.SETTINGS)
+        said: list[str] = []
+        withdrawal.tell_nodes(api_of(fake)[0], self.SETTINGS, said.append)
+        endpoint.run(api_of(fake)[0], self.SETTINGS, said.append)
+
+        assert fake.objects.by_path[ENDPOINT]["spec"]["withdrawn"] is True
+        assert said == [
+            "no node trusts the registry any more",
+            "the release is being uninstalled: nothing was made",
+        ]
+
+    def test_what_is_published_now_is_withdrawn_no_longer(self, fake: FakeKubernetes) -> None:
+        """Also after an uninstall that was given up. Seen to fail: leave it to the schedule."""
+        run(fake, self.SETTINGS)
+        withdrawal.tell_nodes(api_of(fake)[0], self.SETTINGS, lambda _: None)
+        endpoint.run_now(api_of(fake)[0], self.SETTINGS, lambda _: None)
+        found = fake.objects.by_path[ENDPOINT]
+
+        assert "withdrawn" not in found["spec"]
+        assert list(found["metadata"]["annotations"]) == [OWNER]
+
+    def test_nodes_that_do_not_forget_fail_it(
+        self, fake: FakeKubernetes, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(withdrawal, "_PAUSE", 0.01)
+        run(fake, self.SETTINGS)
+        fake.objects.put(TestRemoved.DAEMON_SET, {"status": {"numberReady": 1}})
+
+        with pytest.raises(StorageError, match="1 nodes may still trust") as error:
+            withdrawal.tell_nodes(api_of(fake)[0], self.SETTINGS, lambda _: None)
+        assert "`helm upgrade --no-hooks`" in error.value.next_step
+        assert ENDPOINT in fake.objects.by_path
+
+    def test_a_foreign_one_is_not_withdrawn(self, fake: FakeKubernetes) -> None:
+        fake.objects.put(ENDPOINT, {"spec": {}})
+        withdrawal.tell_nodes(api_of(fake)[0], self.SETTINGS, lambda _: None)
+
+        assert fake.objects.by_path[ENDPOINT]["spec"] == {}
+
+
+class TestAtTheSameTime:
+    SETTINGS = replace(SETTINGS, tls_secret="")
+
+    def test_an_uninstall_that_begins_meanwhile_is_not_undone(self, fake: FakeKubernetes) -> None:
+        """Between its look and its write. Seen to fail: write whatever the object says by then."""
+        run(fake, self.SETTINGS)
+        api, direct = api_of(fake)
+        said: list[str] = []
+        withdrawn: list[bool] = []
+
+        def meanwhile(method: str, path: str) -> None:
+            if method == "PATCH" and path == ENDPOINT and not withdrawn:
+                withdrawn.append(True)
+                withdrawal.tell_nodes(api_of(fake)[0], self.SETTINGS, lambda _: None)
+
+        direct.meanwhile = meanwhile
+        endpoint.run(api, self.SETTINGS, said.append)
+
+        assert withdrawn
+        assert fake.objects.by_path[ENDPOINT]["spec"]["withdrawn"] is True
+        assert said[-1] == "the release is being uninstalled: nothing was made"
+
+    def test_what_was_removed_meanwhile_is_not_made_anew(self, fake: FakeKubernetes) -> None:
+        """A scheduled run that began before the uninstall. Seen to fail: take it for the first."""
+        run(fake, self.SETTINGS)
+        api, direct = api_of(fake)
+
+        def meanwhile(_method: str, path: str) -> None:
+            if path == SERVICE:
+                fake.objects.by_path.pop(ENDPOINT, None)
+
+        direct.meanwhile = meanwhile
+        endpoint.run(api, self.SETTINGS, lambda _: None)
+
+        assert ENDPOINT not in fake.objects.by_path
+
+    def test_two_runs_both_end_well(self, fake: FakeKubernetes) -> None:
+        """An upgrade's and the schedule's. Seen to fail: give up at the first conflict."""
+        run(fake, self.SETTINGS)
+        api, direct = api_of(fake)
+        others: list[bool] = []
+
+        def meanwhile(method: str, path: str) -> None:
+            if method == "PATCH" and path == ENDPOINT and not others:
+                others.append(True)
+                put_node(fake, "b", "10.0.0.2")
+                endpoint.run_now(api_of(fake)[0], self.SETTINGS, lambda _: None)
+
+        direct.meanwhile = meanwhile
+        endpoint.run(api, self.SETTINGS, lambda _: None)
+
+        assert others
+
+
+class TestNow:
+    """After an install or upgrade: Helm waits for it, and what fails fails that."""
+
+    SETTINGS = replace(SETTINGS, tls_secret="")
+
+    def test_an_api_that_is_away_is_left_to_the_schedule(self, fake: FakeKubernetes) -> None:
+        """Seen to fail: raise it, and an upgrade fails for what passes by itself."""
+        api, direct = api_of(fake)
+        direct.silent = 1000
+        said: list[str] = []
+        began = time.monotonic()
+        endpoint.run_now(replace(api, patience=0.05), self.SETTINGS, said.append)
+
+        assert time.monotonic() - began < 5
+        assert said[-1].endswith("the schedule tries again")
+
+    def test_its_time_is_that_of_all_requests_together(
+        self, fake: FakeKubernetes, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Seen to fail: give each request its own minute."""
+        monkeypatch.setattr(endpoint, "_NOW", 0.2)
+        fake.refusals = [503] * 10000
+        api, _ = api_of(fake)
+        began = time.monotonic()
+        endpoint.run_now(api, self.SETTINGS, lambda _: None)
+
+        assert time.monotonic() - began < 5
+
+    def test_what_somebody_has_to_mend_fails_it(self, fake: FakeKubernetes) -> None:
+        """Seen to fail: leave that to the schedule too."""
+        fake.objects.put(ENDPOINT, {"spec": {}})
+
+        with pytest.raises(GuardError, match="is not this release's"):
+            endpoint.run_now(api_of(fake)[0], self.SETTINGS, lambda _: None)
+
+    def test_a_quiet_moment_is_not_waited_for(
+        self, fake: FakeKubernetes, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It may take 15 minutes; Helm waits for five. Seen to fail: do what the schedule does."""
+        monkeypatch.setattr(endpoint, "take_effect", lambda *_: pytest.fail("not now"))
+        monkeypatch.setattr(Switch, "settle", lambda _: pytest.fail("not now"))
+        access = Access(Path("token"))
+        switch = ReadOnlySettings(US, "one-gc-mode", SELECTOR, access, "me")
+        settings = replace(SETTINGS, selector=SELECTOR, access=access, switch=switch)
+        endpoint.run_now(api_of(fake)[0], settings, lambda _: None)
+
+        assert ENDPOINT in fake.objects.by_path
+
+
+class TestWhateverElseFails:
+    def test_read_only_is_taken_back_first(
+        self, fake: FakeKubernetes, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Also where the kind of an edge is gone. Seen to fail: look at the cluster before."""
+        done: list[str] = []
+
+        def settle(_switch: Switch) -> bool:
+            done.append("settled")
+            return False
+
+        monkeypatch.setattr(Switch, "settle", settle)
+        fake.objects.missing.add("httproutes")
+        access = Access(Path("token"))
+        switch = ReadOnlySettings(US, "one-gc-mode", SELECTOR, access, "me")
+        settings = replace(SETTINGS, route="one", switch=switch, tls_secret="")
+
+        with pytest.raises(KindMissingError):
+            endpoint.run(api_of(fake)[0], settings, lambda _: None)
+        assert done == ["settled"]
+
+    def test_a_certificate_is_renewed_without_the_definition_too(
+        self, fake: FakeKubernetes
+    ) -> None:
+        """Seen to fail: ask for the RegistryEndpoint first, and end there."""
+        del fake.objects.by_path[SECRET]
+        fake.objects.missing.add(PLURAL)
+        settings = replace(SETTINGS, certificate=TestCertificate.CERTIFICATE)
+
+        with pytest.raises(KindMissingError):
+            endpoint.run(api_of(fake)[0], settings, lambda _: None)
+        assert SECRET in fake.objects.by_path
 
 
 class TestSettings:
@@ -497,6 +766,7 @@ class TestSettings:
             GC_MODE="mode",
             GC_TRUST="ns/trust",
             GC_TRUST_TIMEOUT="30s",
+            GC_CRONJOB="one-endpoint",
         )
 
         assert found.wanted == Wanted(
@@ -512,6 +782,7 @@ class TestSettings:
             "one", "svc", "ing", "route",
         )  # fmt: skip
         assert (found.nodes, found.hosting, found.trust) == (True, True, "ns/trust")
+        assert found.cron_job == "one-endpoint"
         assert found.access is not None
         assert found.access.port == 5002
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from registry_gc import endpoint, in_cluster
+from registry_gc import endpoint, in_cluster, withdrawal
 from registry_gc.cli import main
 from registry_gc.endpoint_object import PLURAL, VERSION
 from registry_gc.health import Health
@@ -35,6 +35,7 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeKubern
         monkeypatch.delenv(name, raising=False)
     healthy = Health("Answers", "it answers", healthy=True)
     monkeypatch.setattr(endpoint, "ask", lambda *_: healthy)
+    monkeypatch.setattr(withdrawal, "_HOLD", 0.0)
     with fake_kubernetes() as running:
         monkeypatch.setattr(
             "kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION",
@@ -97,8 +98,16 @@ def test_endpoint(fake: FakeKubernetes, variables: dict[str, str]) -> None:
 
 def test_remove(fake: FakeKubernetes, variables: dict[str, str]) -> None:
     used(fake, variables, "endpoint")
+    fake.objects.put(path_of("batch/v1", "cronjobs", NAMESPACE, "one"), {})
 
-    assert used(fake, variables, "endpoint", "--remove") == rights.REMOVE
+    removing = {**variables, "GC_CRONJOB": "one"}
+    assert used(fake, removing, "endpoint", "--remove") == rights.REMOVE
+
+
+def test_withdraw(fake: FakeKubernetes, variables: dict[str, str]) -> None:
+    used(fake, variables, "endpoint")
+
+    assert used(fake, variables, "endpoint", "--withdraw") == rights.WITHDRAW
 
 
 def test_hook(fake: FakeKubernetes, variables: dict[str, str]) -> None:

@@ -1,5 +1,5 @@
 {{- /*
-Who may use the registry, and its own certificate. All helpers take the root context.
+Who may use the registry. All helpers take the root context.
 */}}
 
 {{- /* docker-registry.htpasswd: true where the registry asks for users of an htpasswd file. */}}
@@ -115,35 +115,5 @@ Who may use the registry, and its own certificate. All helpers take the root con
             - key: {{ $ref.key | default "tls.crt" | quote }}
               path: rootcertbundle.pem
       {{- end }}
-{{- end }}
-{{- end }}
-
-{{- /* docker-registry.tlsSecret: the Secret with the registry's certificate, or nothing where it speaks HTTP. */}}
-{{- define "docker-registry.tlsSecret" -}}
-{{- $given := not (or (empty .Values.tls.crt) (empty .Values.tls.key)) }}
-{{- $own := ternary (printf "%s-tls" (include "docker-registry.fullname" .)) "" $given }}
-{{- include "docker-registry.renderedText" (list . .Values.tlsSecretName) | default $own }}
-{{- end }}
-
-{{- define "docker-registry.tlsEnv" -}}
-{{- if include "docker-registry.tlsSecret" . }}
-- {name: REGISTRY_HTTP_TLS_CERTIFICATE, value: "/etc/ssl/docker/tls.crt"}
-- {name: REGISTRY_HTTP_TLS_KEY, value: "/etc/ssl/docker/tls.key"}
-{{- end }}
-{{- end }}
-
-{{- define "docker-registry.tlsMounts" -}}
-{{- if include "docker-registry.tlsSecret" . }}
-- name: tls-cert
-  mountPath: /etc/ssl/docker
-  readOnly: true
-{{- end }}
-{{- end }}
-
-{{- define "docker-registry.tlsVolumes" -}}
-{{- with include "docker-registry.tlsSecret" . }}
-- name: tls-cert
-  secret:
-    secretName: {{ . | quote }}
 {{- end }}
 {{- end }}

@@ -104,10 +104,7 @@ docker-registry.probes (root context): of the registry's container, by their nam
 a login, and 503 while the store's health check fails.
 */}}
 {{- define "docker-registry.probes" -}}
-{{- $asks := dict "httpGet" (dict "path" "/" "port" (include "docker-registry.port" . | int)) }}
-{{- if or (include "docker-registry.tlsSecret" .) (include "docker-registry.configured" (list . "http" "tls" "certificate")) }}
-{{- $_ := set $asks.httpGet "scheme" "HTTPS" }}
-{{- end }}
+{{- $asks := include "docker-registry.tls.probe" . | fromYaml }}
 {{- /* Two minutes to start; then one failed minute before a restart, which a busy disk should not cause. */}}
 {{- $timings := dict
   "startupProbe" (dict "periodSeconds" 1 "timeoutSeconds" 5 "failureThreshold" 120)
@@ -171,7 +168,7 @@ generated: that would restart the registry at each render.
 {{- $_ := set $annotations "checksum/token" (include "docker-registry.tokenData" . | sha256sum) }}
 {{- end }}
 {{- /* Certificates are read once, at the registry's start. */}}
-{{- if and .Values.tls.crt (not .Values.tlsSecretName) }}
+{{- if include "docker-registry.tls.fromTexts" . }}
 {{- $_ := set $annotations "checksum/tls" (printf "%s%s" .Values.tls.crt .Values.tls.key | sha256sum) }}
 {{- end }}
 {{- $_ := set $annotations "checksum/secret" ($secret | sha256sum) }}

@@ -1,0 +1,96 @@
+{{- /*
+The Job that makes the release's own certificate. All helpers take the root context unless they say
+otherwise.
+*/}}
+
+{{- /* docker-registry.tls.job.name: at most 63 characters, 13 of them the suffix; what is cut is told from another release's. */}}
+{{- define "docker-registry.tls.job.name" -}}
+{{- $name := include "docker-registry.fullname" . }}
+{{- if gt (len $name) 50 }}
+{{- $name = printf "%s-%s" (trunc 45 $name | trimSuffix "-") (sha256sum $name | trunc 4) }}
+{{- end }}
+{{- $name }}-certificates
+{{- end }}
+
+{{- /*
+docker-registry.tls.job.annotations (list ROOT WEIGHT): the block `annotations:` of a hook before all else,
+because the pod mounts what is made here, and `--wait` waits for the pod. Before a rollback too: the
+revision that it goes back to may need what an upgrade has removed. What failed stays, to be read.
+*/}}
+{{- define "docker-registry.tls.job.annotations" -}}
+{{- include "docker-registry.annotations" (list (index . 0) (dict
+  "helm.sh/hook" "pre-install,pre-upgrade,pre-rollback"
+  "helm.sh/hook-weight" (index . 1)
+  "helm.sh/hook-delete-policy" "before-hook-creation,hook-succeeded")) }}
+{{- end }}
+
+{{- /*
+docker-registry.tls.job.rules: what the Job may do and no more, as tests/support/rights.py has it.
+`create` of a named object is server-side apply's, so that it can be granted by the name.
+*/}}
+{{- define "docker-registry.tls.job.rules" -}}
+- apiGroups: [""]
+  resources: [secrets]
+  resourceNames:
+    - {{ include "docker-registry.tlsSecret" . | quote }}
+    - {{ include "docker-registry.tls.authoritySecret" . | quote }}
+  verbs: [get, create, patch]
+- apiGroups: [""]
+  resources: [services]
+  resourceNames: [{{ include "docker-registry.service.name" . | quote }}]
+  verbs: [get]
+{{- /* Events about the workload; before an install there is none, and nothing is written. */}}
+- apiGroups: [""]
+  resources: [events]
+  verbs: [create]
+- apiGroups: [apps]
+  resources: [{{ include "docker-registry.workload.kind" . | lower }}s]
+  resourceNames: [{{ include "docker-registry.fullname" . | quote }}]
+  verbs: [get]
+{{- if .Values.endpoint.enabled }}
+- apiGroups: [docker-registry.dev]
+  resources: [registryendpoints]
+  resourceNames: [{{ include "docker-registry.fullname" . | quote }}]
+  verbs: [get]
+{{- end }}
+{{- end }}
+
+{{- /*
+docker-registry.tls.job.role (list ROOT KIND NAME RULES): a Role or ClusterRole, and its binding to the
+Job's account.
+*/}}
+{{- define "docker-registry.tls.job.role" -}}
+{{- $root := index . 0 }}
+{{- $kind := index . 1 }}
+{{- $name := index . 2 }}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: {{ $kind }}
+{{- include "docker-registry.tls.job.metadata" . | nindent 0 }}
+rules:
+  {{- index . 3 | trim | nindent 2 }}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: {{ $kind }}Binding
+{{- include "docker-registry.tls.job.metadata" . | nindent 0 }}
+roleRef:
+  apiGroup: rbac.authorization.k8s.io
+  kind: {{ $kind }}
+  name: {{ $name | quote }}
+subjects:
+  - kind: ServiceAccount
+    name: {{ include "docker-registry.tls.job.name" $root | quote }}
+    namespace: {{ include "docker-registry.namespace" $root | quote }}
+{{- end }}
+
+{{- /* docker-registry.tls.job.metadata (list ROOT KIND NAME …): of what the Job needs before it runs. */}}
+{{- define "docker-registry.tls.job.metadata" -}}
+metadata:
+  name: {{ index . 2 | quote }}
+  {{- if ne (index . 1) "ClusterRole" }}
+  namespace: {{ include "docker-registry.namespace" (index . 0) | quote }}
+  {{- end }}
+  labels:
+    {{- include "docker-registry.newLabels" (list (index . 0) "certificates") | nindent 4 }}
+  {{- include "docker-registry.tls.job.annotations" (list (index . 0) "-30") | nindent 2 }}
+{{- end }}

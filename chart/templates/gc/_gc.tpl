@@ -41,6 +41,22 @@ name counts instead: given twice, server-side apply refuses it.
   (dict "name" "GC_SELECTOR" "value" (printf "app=%s,release=%s" (include "docker-registry.name" .) .Release.Name))
   (dict "name" "GC_TIMEOUT" "value" (include "docker-registry.text" $gc.hook.timeout))
   (dict "name" "GC_TOKEN_FILE" "value" (printf "%s/token" (include "docker-registry.gc.tokenFolder" .))) }}
+{{- if $gc.hook.events }}
+{{- $about := list (printf "%s/%s" (include "docker-registry.workload.kind" .) (include "docker-registry.fullname" .)) }}
+{{- if .Values.endpoint.enabled }}
+{{- $about = append $about (printf "RegistryEndpoint/%s" (include "docker-registry.fullname" .)) }}
+{{- end }}
+{{- $own = append $own (dict "name" "GC_EVENTS_ABOUT" "value" (join " " $about)) }}
+{{- end }}
+{{- if eq (include "docker-registry.gc.readOnly" .) "true" }}
+{{- $own = concat $own (list
+  (dict "name" "GC_MODE" "value" (include "docker-registry.gc.mode.name" .))
+  (dict "name" "GC_POD_NAME" "valueFrom" (dict "fieldRef" (dict "fieldPath" "metadata.name")))
+  (dict "name" "GC_READ_ONLY" "value" "true")
+  (dict "name" "GC_READ_ONLY_EXPIRES" "value" (include "docker-registry.text" $gc.readOnlyExpires))
+  (dict "name" "GC_READ_ONLY_TIMEOUT" "value" (include "docker-registry.text" $gc.readOnlyTimeout))
+  (dict "name" "GC_RELEASE" "value" .Release.Name)) }}
+{{- end }}
 {{- $extra := include "docker-registry.rendered" (list . $gc.extraEnvVars) | fromYamlArray }}
 {{- $taken := list }}
 {{- range $extra }}
@@ -244,4 +260,38 @@ only the button. Without a schedule there is neither, and no access to the API a
 {{- /* docker-registry.gc.periodic (root context): whether the sidecar collects by itself. */}}
 {{- define "docker-registry.gc.periodic" -}}
 {{- not (has (include "docker-registry.text" .Values.garbageCollect.period) (list "" "0")) }}
+{{- end }}
+
+{{- /*
+docker-registry.gc.readOnly (root context): true where a registry can be switched to read-only in place: by a
+collector in its pod, and by a CronJob's pod that asks it to.
+*/}}
+{{- define "docker-registry.gc.readOnly" -}}
+{{- $possible := and (eq (include "docker-registry.gc.inPod" .) "true") (eq (include "docker-registry.gc.withCronJob" .) "true") }}
+{{- if and .Values.garbageCollect.readOnly $possible (not (include "docker-registry.gc.pullThrough" .)) }}true{{ else }}false{{ end }}
+{{- end }}
+
+{{- /* docker-registry.gc.pullThrough (root context): what makes it a cache of another registry, as people wrote it; or nothing. */}}
+{{- define "docker-registry.gc.pullThrough" -}}
+{{- if .Values.proxy.enabled }}proxy.enabled: true
+{{- else if include "docker-registry.configured" (list . "proxy" "remoteurl") }}configData.proxy.remoteurl
+{{- else if hasKey (include "docker-registry.extraValues" . | fromYaml) "REGISTRY_PROXY_REMOTEURL" }}extraEnvVars: REGISTRY_PROXY_REMOTEURL
+{{- end }}
+{{- end }}
+
+{{- /*
+docker-registry.gc.modeEnv (root context): a list, empty where nothing is switched. Of the registry's container
+alone: the collector's would take itself for read-only too. The kubelet looks the key up at each start of the
+container, so that a restart in place is enough; where there is no such object, there is no variable.
+*/}}
+{{- define "docker-registry.gc.modeEnv" -}}
+{{- $name := "REGISTRY_STORAGE_MAINTENANCE_READONLY" }}
+{{- if and (eq (include "docker-registry.gc.readOnly" .) "true") (not (hasKey (include "docker-registry.extraValues" . | fromYaml) $name)) }}
+- name: {{ $name }}
+  valueFrom:
+    configMapKeyRef:
+      name: {{ include "docker-registry.gc.mode.name" . | quote }}
+      key: readOnly
+      optional: true
+{{- end }}
 {{- end }}

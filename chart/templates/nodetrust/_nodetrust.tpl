@@ -6,3 +6,29 @@ Nodes whose runtime trusts the registry. All helpers take the root context.
 {{- define "docker-registry.nodeTrust.exists" -}}
 {{- if and .Values.endpoint.enabled (dig "enabled" false (.Values.nodeTrust | default dict)) }}true{{ else }}false{{ end }}
 {{- end }}
+
+{{- /* docker-registry.nodeTrust.hostFolder: the runtime's folder on the nodes. */}}
+{{- define "docker-registry.nodeTrust.hostFolder" -}}
+{{- $trust := .Values.nodeTrust }}
+{{- $usual := eq $trust.runtime "crio" | ternary "/etc/containers" "/etc/containerd" }}
+{{- include "docker-registry.renderedText" (list . $trust.hostFolder) | trimSuffix "/" | default $usual }}
+{{- end }}
+
+{{- /* docker-registry.nodeTrust.folders: a JSON list of the folders below it that are written to. */}}
+{{- define "docker-registry.nodeTrust.folders" -}}
+{{- eq .Values.nodeTrust.runtime "crio" | ternary (list "certs.d" "registries.conf.d") (list "certs.d") | toJson }}
+{{- end }}
+
+{{- /* docker-registry.nodeTrust.ready: a file that is there while the node trusts; the probe looks for it. */}}
+{{- define "docker-registry.nodeTrust.ready" -}}
+/tmp/trusting
+{{- end }}
+
+{{- /*
+docker-registry.nodeTrust.selector: its pods. They may live in a namespace that releases of one name share,
+so the selector names the release's namespace too.
+*/}}
+{{- define "docker-registry.nodeTrust.selector" -}}
+{{- $finder := include "docker-registry.finder" (list . "node-trust") | fromYaml }}
+{{- toYaml (set $finder "docker-registry.dev/home" (include "docker-registry.namespace" .)) }}
+{{- end }}

@@ -77,6 +77,9 @@ spec:
     {{- end }}
   env:
     {{- include "docker-registry.env" (list . (include "docker-registry.secret.name" .)) | nindent 4 }}
+    {{- with include "docker-registry.gc.modeEnv" . | trim }}
+    {{- . | nindent 4 }}
+    {{- end }}
   {{- with include "docker-registry.envFrom" . | fromYamlArray }}
   envFrom:
     {{- toYaml . | nindent 4 }}

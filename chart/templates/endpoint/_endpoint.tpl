@@ -8,29 +8,9 @@ docker-registry.endpoint.exists: true where the CronJob and its Jobs are: for th
 what has to be looked after without it.
 */}}
 {{- define "docker-registry.endpoint.exists" -}}
-{{- $forTls := or (eq (dig "mode" "" .Values.tls) "selfSigned") (eq (include "docker-registry.endpoint.restarts" .) "true") }}
-{{- if or .Values.endpoint.enabled $forTls (eq (include "docker-registry.endpoint.readOnly" .) "true") }}true{{ else }}false{{ end }}
-{{- end }}
-
-{{- /* docker-registry.endpoint.restarts: true where a renewed certificate takes effect by itself. */}}
-{{- define "docker-registry.endpoint.restarts" -}}
-{{- if and .Values.endpoint.enabled (include "docker-registry.tlsSecret" .) }}true{{ else }}false{{ end }}
-{{- end }}
-
-{{- /* docker-registry.endpoint.readOnly: true where a registry may be read-only on demand. */}}
-{{- define "docker-registry.endpoint.readOnly" -}}
-{{- $gc := .Values.garbageCollect }}
-{{- if and $gc.enabled (dig "readOnly" false $gc) (eq (include "docker-registry.gc.inPod" .) "true") }}true{{ else }}false{{ end }}
-{{- end }}
-
-{{- /* docker-registry.endpoint.trusts: true where a DaemonSet on the nodes goes by the RegistryEndpoint. */}}
-{{- define "docker-registry.endpoint.trusts" -}}
-{{- if and .Values.endpoint.enabled (dig "enabled" false (.Values.nodeTrust | default dict)) }}true{{ else }}false{{ end }}
-{{- end }}
-
-{{- /* docker-registry.endpoint.trustNamespace: of that DaemonSet. */}}
-{{- define "docker-registry.endpoint.trustNamespace" -}}
-{{- dig "namespace" "" (.Values.nodeTrust | default dict) | default (include "docker-registry.namespace" .) }}
+{{- $lookedAfter := list (include "docker-registry.tls.restarts" .) (include "docker-registry.gc.readOnly" .) }}
+{{- $own := eq (include "docker-registry.tls.mode" .) "selfSigned" }}
+{{- if or .Values.endpoint.enabled $own (has "true" $lookedAfter) }}true{{ else }}false{{ end }}
 {{- end }}
 
 {{- /*
@@ -46,11 +26,6 @@ them has no use for it.
 {{- /* docker-registry.endpoint.name: the service account's, its Role's; those of the CronJob and the Jobs are below. */}}
 {{- define "docker-registry.endpoint.name" -}}
 {{- include "docker-registry.fullname" . }}-endpoint
-{{- end }}
-
-{{- /* docker-registry.endpoint.remover: the service account that may remove what the script made. */}}
-{{- define "docker-registry.endpoint.remover" -}}
-{{- include "docker-registry.fullname" . }}-endpoint-remove
 {{- end }}
 
 {{- /* docker-registry.endpoint.abroad: a Role's name where other releases have theirs, and the ClusterRole's. */}}
@@ -88,7 +63,7 @@ one that publishes addresses look at. Both must see the same, or the certificate
 {{- define "docker-registry.endpoint.lookEnv" -}}
 {{- $endpoint := .Values.endpoint }}
 {{- $trust := .Values.nodeTrust | default dict }}
-{{- $trusts := eq (include "docker-registry.endpoint.trusts" .) "true" }}
+{{- $trusts := eq (include "docker-registry.nodeTrust.exists" .) "true" }}
 {{- $about := list (include "docker-registry.endpoint.workload" .) }}
 {{- if $endpoint.enabled }}
 {{- $about = append $about (printf "RegistryEndpoint/%s" (include "docker-registry.fullname" .)) }}
@@ -105,6 +80,10 @@ one that publishes addresses look at. Both must see the same, or the certificate
   (dict "name" "GC_ENDPOINT_CA_SECRET" "value" (include "docker-registry.renderedText" (list . $endpoint.caSecret)))
   (dict "name" "GC_ENDPOINT_NODE_ADDRESS_TYPE" "value" (include "docker-registry.text" $endpoint.nodeAddressType))
   (dict "name" "GC_ENDPOINT_LOOPBACK" "value" (include "docker-registry.text" $endpoint.loopback)) }}
+{{- /* A certificate of the user's own configuration, which no Secret that we know has. */}}
+{{- if and (eq (include "docker-registry.scheme" .) "https") (not (include "docker-registry.tlsSecret" .)) }}
+{{- $env = append $env (dict "name" "GC_POD_SCHEME" "value" "https") }}
+{{- end }}
 {{- if and $trusts $trust.host }}
 {{- $env = append $env (dict "name" "GC_ENDPOINT_NODE_HOST" "value" (include "docker-registry.renderedText" (list . $trust.host))) }}
 {{- $env = append $env (dict "name" "GC_ENDPOINT_NODE_VIA" "value" (include "docker-registry.text" $trust.via)) }}
@@ -112,19 +91,24 @@ one that publishes addresses look at. Both must see the same, or the certificate
 {{- toYaml $env }}
 {{- end }}
 
-{{- /* docker-registry.endpoint.madeEnv: which objects the script makes; who removes them is told the same. */}}
+{{- /*
+docker-registry.endpoint.madeEnv: which objects the script makes, and whom it tells to forget them; who
+removes them is told the same. The next release reads it from the CronJob (_before.tpl).
+*/}}
 {{- define "docker-registry.endpoint.madeEnv" -}}
-{{- $env := list }}
+{{- $env := include "docker-registry.tls.scriptEnv" . | fromYamlArray }}
 {{- if .Values.endpoint.enabled }}
 {{- $env = append $env (dict "name" "GC_ENDPOINT" "value" (include "docker-registry.fullname" .)) }}
 {{- if .Values.endpoint.hosting }}
 {{- $env = append $env (dict "name" "GC_HOSTING" "value" "true") }}
 {{- end }}
 {{- end }}
-{{- with include "docker-registry.tlsSecret" . }}
-{{- $env = append $env (dict "name" "GC_TLS_SECRET" "value" .) }}
+{{- if eq (include "docker-registry.nodeTrust.exists" .) "true" }}
+{{- $env = concat $env (list
+  (dict "name" "GC_TRUST" "value" (printf "%s/%s" (include "docker-registry.nodeTrust.namespace" .) (include "docker-registry.nodeTrust.name" .)))
+  (dict "name" "GC_TRUST_TIMEOUT" "value" (include "docker-registry.text" .Values.nodeTrust.removeTimeout))) }}
 {{- end }}
-{{- if eq (include "docker-registry.endpoint.readOnly" .) "true" }}
+{{- if eq (include "docker-registry.gc.readOnly" .) "true" }}
 {{- $env = append $env (dict "name" "GC_MODE" "value" (include "docker-registry.gc.mode.name" .)) }}
 {{- end }}
 {{- toYaml $env }}
@@ -132,33 +116,36 @@ one that publishes addresses look at. Both must see the same, or the certificate
 
 {{- /* docker-registry.endpoint.env: of the CronJob and of the Job after an install. */}}
 {{- define "docker-registry.endpoint.env" -}}
-{{- $inPod := eq (include "docker-registry.gc.inPod" .) "true" }}
-{{- $env := concat (include "docker-registry.endpoint.lookEnv" . | fromYamlArray) (include "docker-registry.endpoint.madeEnv" . | fromYamlArray) }}
-{{- $env = concat $env (list
+{{- $name := include "docker-registry.fullname" . }}
+{{- $env := concat (include "docker-registry.endpoint.lookEnv" . | fromYamlArray) (include "docker-registry.endpoint.madeEnv" . | fromYamlArray) (list
   (dict "name" "GC_SELECTOR" "value" (printf "app=%s,release=%s" (include "docker-registry.name" .) .Release.Name))
   (dict "name" "GC_REGISTRY_PORT" "value" (include "docker-registry.port" .))) }}
 {{- if eq (include "docker-registry.ingress.exists" .) "true" }}
-{{- $env = append $env (dict "name" "GC_INGRESS" "value" (include "docker-registry.fullname" .)) }}
+{{- $env = append $env (dict "name" "GC_INGRESS" "value" $name) }}
 {{- end }}
 {{- if eq (include "docker-registry.httpRoute.exists" .) "true" }}
-{{- $env = append $env (dict "name" "GC_HTTPROUTE" "value" (include "docker-registry.fullname" .)) }}
+{{- $env = append $env (dict "name" "GC_HTTPROUTE" "value" $name) }}
 {{- end }}
-{{- if $inPod }}
-{{- $env = append $env (dict "name" "GC_PORT" "value" (include "docker-registry.gc.port" .)) }}
-{{- $env = append $env (dict "name" "GC_TOKEN_FILE" "value" (printf "%s/token" (include "docker-registry.gc.tokenFolder" .))) }}
-{{- else if eq (include "docker-registry.endpoint.restarts" .) "true" }}
+{{- if eq (include "docker-registry.gc.inPod" .) "true" }}
+{{- $env = concat $env (list
+  (dict "name" "GC_PORT" "value" (include "docker-registry.gc.port" .))
+  (dict "name" "GC_TOKEN_FILE" "value" (printf "%s/token" (include "docker-registry.gc.tokenFolder" .)))) }}
+{{- else if eq (include "docker-registry.tls.restarts" .) "true" }}
 {{- $env = append $env (dict "name" "GC_WORKLOAD" "value" (include "docker-registry.endpoint.workload" .)) }}
+{{- end }}
+{{- if eq (include "docker-registry.gc.readOnly" .) "true" }}
+{{- $env = append $env (dict "name" "GC_READ_ONLY_TIMEOUT" "value" (include "docker-registry.text" .Values.garbageCollect.readOnlyTimeout)) }}
 {{- end }}
 {{- include "docker-registry.endpoint.withExtra" (list . $env) }}
 {{- end }}
 
-{{- /* docker-registry.endpoint.removeEnv: of the Job before an uninstall. */}}
+{{- /*
+docker-registry.endpoint.removeEnv: of the Job before an uninstall, which first stops the CronJob: a run in the
+middle of it would make anew what was removed.
+*/}}
 {{- define "docker-registry.endpoint.removeEnv" -}}
-{{- $env := concat (include "docker-registry.endpoint.lookEnv" . | fromYamlArray) (include "docker-registry.endpoint.madeEnv" . | fromYamlArray) }}
-{{- if eq (include "docker-registry.endpoint.trusts" .) "true" }}
-{{- $env = append $env (dict "name" "GC_TRUST" "value" (printf "%s/%s" (include "docker-registry.endpoint.trustNamespace" .) (include "docker-registry.nodeTrust.name" .))) }}
-{{- $env = append $env (dict "name" "GC_TRUST_TIMEOUT" "value" (include "docker-registry.text" .Values.nodeTrust.removeTimeout)) }}
-{{- end }}
+{{- $env := concat (include "docker-registry.endpoint.lookEnv" . | fromYamlArray) (include "docker-registry.endpoint.madeEnv" . | fromYamlArray) (list
+  (dict "name" "GC_CRONJOB" "value" (include "docker-registry.endpoint.cronJob.name" .))) }}
 {{- include "docker-registry.endpoint.withExtra" (list . $env) }}
 {{- end }}
 
@@ -252,12 +239,16 @@ spec:
 
 {{- /*
 docker-registry.endpoint.hook (list ROOT EVENTS WEIGHT): the block `annotations:` of an object that is there
-while Helm does something. What failed stays, to be read, until the next time.
+while Helm does something. What failed stays, to be read, until the next time. Without EVENTS it is an
+object like any other.
 */}}
 {{- define "docker-registry.endpoint.hook" -}}
-{{- $hook := dict
+{{- $hook := dict }}
+{{- if index . 1 }}
+{{- $hook = dict
   "helm.sh/hook" (index . 1)
   "helm.sh/hook-weight" (index . 2)
   "helm.sh/hook-delete-policy" "before-hook-creation,hook-succeeded" }}
+{{- end }}
 {{- include "docker-registry.annotations" (list (index . 0) $hook) }}
 {{- end }}

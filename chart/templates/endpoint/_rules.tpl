@@ -20,7 +20,7 @@ server-side apply's, and can be granted by its name. All helpers take the root c
   resources: [{{ include "docker-registry.workload.kind" . | lower }}s]
   resourceNames: [{{ $name }}]
   {{- /* A rollout for a renewed certificate: where a container beside the registry restarts it, nobody needs to. */}}
-  {{- if and (eq (include "docker-registry.endpoint.restarts" .) "true") (ne (include "docker-registry.gc.inPod" .) "true") }}
+  {{- if and (eq (include "docker-registry.tls.restarts" .) "true") (ne (include "docker-registry.gc.inPod" .) "true") }}
   verbs: [get, patch]
   {{- else }}
   verbs: [get]
@@ -47,7 +47,9 @@ server-side apply's, and can be granted by its name. All helpers take the root c
   resourceNames: [{{ $name }}]
   verbs: [patch]
 {{- end }}
-{{- $read := list (include "docker-registry.tlsSecret" .) (include "docker-registry.renderedText" (list . .Values.endpoint.caSecret)) | compact | uniq }}
+{{- $leaf := include "docker-registry.tlsSecret" . }}
+{{- $authority := include "docker-registry.tls.authoritySecret" . }}
+{{- $read := without (list $leaf (include "docker-registry.renderedText" (list . .Values.endpoint.caSecret)) | compact | uniq) (ternary $leaf "" (not (empty $authority))) }}
 {{- with $read }}
 - apiGroups: [""]
   resources: [secrets]
@@ -55,7 +57,13 @@ server-side apply's, and can be granted by its name. All helpers take the root c
     {{- toYaml . | nindent 4 }}
   verbs: [get]
 {{- end }}
-{{- if eq (include "docker-registry.endpoint.readOnly" .) "true" }}
+{{- with $authority }}
+- apiGroups: [""]
+  resources: [secrets]
+  resourceNames: [{{ $leaf | quote }}, {{ . | quote }}]
+  verbs: [get, create, patch]
+{{- end }}
+{{- if eq (include "docker-registry.gc.readOnly" .) "true" }}
 - apiGroups: [""]
   resources: [configmaps]
   resourceNames: [{{ include "docker-registry.gc.mode.name" . | quote }}]
@@ -63,19 +71,37 @@ server-side apply's, and can be granted by its name. All helpers take the root c
 {{- end }}
 {{- end }}
 
-{{- /* docker-registry.endpoint.removeRules: of the Job before an uninstall, in the release's namespace. */}}
+{{- /*
+docker-registry.endpoint.removeRules (list MAP OPTION): in the release's namespace, of who removes the objects that
+the GC_ variables of MAP name; with --withdraw the RegistryEndpoint stays.
+*/}}
 {{- define "docker-registry.endpoint.removeRules" -}}
-{{- if .Values.endpoint.enabled }}
+{{- $withdraws := eq (index . 1) "--withdraw" }}
+{{- with index . 0 }}
+{{- if .GC_ENDPOINT }}
 - apiGroups: [docker-registry.dev]
   resources: [registryendpoints]
-  resourceNames: [{{ include "docker-registry.fullname" . | quote }}]
-  verbs: [get, patch, delete]
+  resourceNames: [{{ .GC_ENDPOINT | quote }}]
+  verbs: [get, patch{{ if not $withdraws }}, delete{{ end }}]
 {{- end }}
-{{- if eq (include "docker-registry.endpoint.readOnly" .) "true" }}
+{{- if and .GC_CRONJOB (not $withdraws) }}
+- apiGroups: [batch]
+  resources: [cronjobs]
+  resourceNames: [{{ .GC_CRONJOB | quote }}]
+  verbs: [get, patch]
+{{- end }}
+{{- if and .GC_MODE (not $withdraws) }}
 - apiGroups: [""]
   resources: [configmaps]
-  resourceNames: [{{ include "docker-registry.gc.mode.name" . | quote }}]
+  resourceNames: [{{ .GC_MODE | quote }}]
   verbs: [get, delete]
+{{- end }}
+{{- if and .GC_TLS_AUTHORITY_SECRET (not $withdraws) }}
+- apiGroups: [""]
+  resources: [secrets]
+  resourceNames: [{{ .GC_TLS_SECRET | quote }}, {{ .GC_TLS_AUTHORITY_SECRET | quote }}]
+  verbs: [get, delete]
+{{- end }}
 {{- end }}
 {{- end }}
 
@@ -88,22 +114,43 @@ server-side apply's, and can be granted by its name. All helpers take the root c
     {{- toYaml . | nindent 4 }}
 {{- end }}
 
-{{- /* docker-registry.endpoint.trustRules: whether nodes still trust, in the DaemonSet's namespace. */}}
+{{- /* docker-registry.endpoint.trustRules (a name): whether nodes still trust, in the DaemonSet's namespace. */}}
 {{- define "docker-registry.endpoint.trustRules" -}}
 - apiGroups: [apps]
   resources: [daemonsets]
-  resourceNames: [{{ include "docker-registry.nodeTrust.name" . | quote }}]
+  resourceNames: [{{ . | quote }}]
   verbs: [get]
 {{- end }}
 
 {{- /*
-docker-registry.endpoint.role (list ROOT NAME NAMESPACE ACCOUNT RULES): a Role and its binding, nothing
+docker-registry.endpoint.account (list ROOT NAME EVENTS): a service account, which is there only while Helm
+does EVENTS where there are some.
+*/}}
+{{- define "docker-registry.endpoint.account" -}}
+{{- $root := index . 0 }}
+---
+apiVersion: v1
+kind: ServiceAccount
+metadata:
+  name: {{ index . 1 | quote }}
+  namespace: {{ include "docker-registry.namespace" $root | quote }}
+  labels:
+    {{- include "docker-registry.newLabels" (list $root "endpoint") | nindent 4 }}
+  {{- with include "docker-registry.endpoint.hook" (list $root (index . 2) "-5") }}
+  {{- . | nindent 2 }}
+  {{- end }}
+automountServiceAccountToken: false
+{{- end }}
+
+{{- /*
+docker-registry.endpoint.role (list ROOT NAME NAMESPACE ACCOUNT RULES EVENTS): a Role and its binding, nothing
 where there are no rules. ACCOUNT is a service account of the release's own namespace.
 */}}
 {{- define "docker-registry.endpoint.role" -}}
 {{- $root := index . 0 }}
 {{- $name := index . 1 }}
 {{- $namespace := index . 2 }}
+{{- $hook := include "docker-registry.endpoint.hook" (list $root (index . 5) "-5") }}
 {{- if index . 4 | trim }}
 ---
 apiVersion: rbac.authorization.k8s.io/v1
@@ -113,7 +160,7 @@ metadata:
   namespace: {{ $namespace | quote }}
   labels:
     {{- include "docker-registry.newLabels" (list $root "endpoint") | nindent 4 }}
-  {{- with include "docker-registry.annotations" (list $root dict) }}
+  {{- with $hook }}
   {{- . | nindent 2 }}
   {{- end }}
 rules:
@@ -126,7 +173,7 @@ metadata:
   namespace: {{ $namespace | quote }}
   labels:
     {{- include "docker-registry.newLabels" (list $root "endpoint") | nindent 4 }}
-  {{- with include "docker-registry.annotations" (list $root dict) }}
+  {{- with $hook }}
   {{- . | nindent 2 }}
   {{- end }}
 roleRef:

@@ -47,13 +47,13 @@ where it speaks HTTP or has a certificate of the user's own configuration.
 {{- end }}
 
 {{- /*
-docker-registry.tls.restarts: true where a renewed certificate takes effect by itself. Left open, only
-where something of the release may talk to the API anyway: who comes from another chart with a
-tlsSecretName and nothing else gets neither rights nor another image.
+docker-registry.tls.restarts: true where a renewed certificate takes effect by itself. Left open,
+where certificates are renewed for this release, or where something of it may talk to the API anyway: who
+comes from another chart with a tlsSecretName and nothing else gets neither rights nor another image.
 */}}
 {{- define "docker-registry.tls.restarts" -}}
 {{- $asked := include "docker-registry.text" .Values.tls.restartOnRenewal }}
-{{- $talks := or .Values.endpoint.enabled (eq (include "docker-registry.tls.mode" .) "selfSigned") (eq (include "docker-registry.gc.withCronJob" .) "true") }}
+{{- $talks := or .Values.endpoint.enabled (has .Values.tls.mode (list "certManager" "selfSigned")) (eq (include "docker-registry.gc.withCronJob" .) "true") }}
 {{- $wanted := ternary (ternary "true" "false" $talks) $asked (eq $asked "") }}
 {{- if and (eq $wanted "true") (include "docker-registry.tlsSecret" .) }}true{{ else }}false{{ end }}
 {{- end }}
@@ -194,7 +194,7 @@ stands here only for who chose a mode: a peer's tlsSecretName alone stays what i
   secret:
     secretName: {{ . | quote }}
     items:
-      - key: {{ $.Values.tls.clientCA.key | quote }}
+      - key: {{ $.Values.tls.clientCA.key | default "ca.crt" | quote }}
         path: ca.crt
 {{- end }}
 {{- end }}

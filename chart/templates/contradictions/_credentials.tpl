@@ -33,7 +33,8 @@
 {{- end }}
 {{- end }}
 {{- with .Values.tls }}
-{{- if and .crt (not .key) (not $.Values.tlsSecretName) }}
+{{- if not (has .mode (list "" "secret")) }}
+{{- else if and .crt (not .key) (not $.Values.tlsSecretName) }}
 - tls.crt is set and tls.key is not. Set both, or tlsSecretName.
 {{- else if and .key (not .crt) (not $.Values.tlsSecretName) }}
 - tls.key is set and tls.crt is not. Set both, or tlsSecretName.

@@ -46,7 +46,7 @@ begin with it (scripts/registry_gc/addresses.py): a host and maybe a port.
 {{- $isV6 := regexMatch "^(\\[[0-9a-f:.]*:[0-9a-f:.]*:[0-9a-f:.]*\\]|[0-9a-f:.]*:[0-9a-f:.]*:[0-9a-f:.]*)$" $host }}
 {{- $isName := and (regexMatch (printf "^%s([.]%s)*$" $label $label) $host) (not (regexMatch "^[0-9.]+$" $host)) (le (len $host) 253) }}
 {{- if regexMatch "^[a-z0-9+.-]+://" $text }}
-- {{ $name }} is {{ quote (index . 1) }}, but an address has neither a scheme nor a path, because docker's clients take none. Write {{ regexReplaceAll "^[^/]*//([^/]*).*$" $text "${1}" | default "registry.example.com" }}{{ if eq $name "nodeTrust.host" }}{{ else }}; the scheme goes into endpoint.scheme{{ end }}.
+- {{ $name }} is {{ quote (index . 1) }}, but an address has neither a scheme nor a path, because docker's clients take none. Write {{ regexReplaceAll "^[^/]*//([^/]*).*$" $text "${1}" | default "registry.example.com" }}{{ if hasPrefix "endpoint." $name }}; the scheme goes into endpoint.scheme{{ end }}.
 {{- else if contains "/" $text }}
 - {{ $name }} is {{ quote (index . 1) }}, but an address has no path, because docker's clients take none. Write {{ $rest | default "registry.example.com" }}.
 {{- else if or (not (or $isV4 $isV6 $isName)) (and $port (or (gt (len $port) 5) (lt (int $port) 1) (gt (int $port) 65535))) }}

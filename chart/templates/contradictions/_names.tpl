@@ -53,6 +53,8 @@ takes in one form only. It would refuse one object among those that it has alrea
   "persistence.volumeName" $values.persistence.volumeName "priorityClassName" $values.priorityClassName
   "runtimeClassName" $values.runtimeClassName "schedulerName" $values.schedulerName
   "serviceAccount.name" $values.serviceAccount.name "tlsSecretName" $values.tlsSecretName
+  "tls.clientCA.secretRef" $values.tls.clientCA.secretRef
+  "tls.certManager.issuerRef.name" $values.tls.certManager.issuerRef.name
   "secrets.haSharedSecretRef.name" $values.secrets.haSharedSecretRef.name
   "secrets.htpasswdRef.name" $values.secrets.htpasswdRef.name
   "auth.token.rootCertBundleRef.name" $values.auth.token.rootCertBundleRef.name

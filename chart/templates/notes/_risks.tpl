@@ -179,7 +179,7 @@ may come with this very upgrade. Not known where Helm sees no cluster.
 {{- define "docker-registry.notes.risks.missing" -}}
 {{- if include "docker-registry.storeBefore" . }}
 {{- $namespace := include "docker-registry.namespace" . }}
-{{- $secrets := pick (include "docker-registry.namesOfOthers" . | fromYaml) "existingSecret" "tlsSecretName" "secrets.haSharedSecretRef.name"
+{{- $secrets := pick (include "docker-registry.namesOfOthers" . | fromYaml) "existingSecret" "tlsSecretName" "tls.clientCA.secretRef" "secrets.haSharedSecretRef.name"
   "secrets.htpasswdRef.name" "garbageCollect.tokenRef.name" "proxy.secretRef" (printf "secrets.%s.secretRef" .Values.storage) }}
 {{- range $path, $text := $secrets }}
 {{- $name := include "docker-registry.renderedText" (list $ $text) }}

@@ -25,6 +25,8 @@ from registry_gc.addresses import IP, Address, ip, unique
 
 _EARLIER = timedelta(hours=1)  # clocks of nodes and clients differ from ours
 _LONGEST_COMMON_NAME = 64  # characters (RFC 5280)
+# For so long a new authority signs nothing if it need not: nodes and clients learn of it first.
+_LEARN = timedelta(minutes=15)
 _SHARE_LEFT = 3  # renewed once less than one third of its life is left
 _MOST_RETIRED = 4  # authorities in a bundle besides the current one
 
@@ -133,7 +135,9 @@ def _fault_of_certificate(held: Held, terms: Terms, now: datetime) -> str:
         return "it cannot be read"
     if not is_its_key:
         return "its key does not belong to it"
-    if not _is_signed_by(certificate, _certificate(held.authority)):
+    if not _is_signed_by(certificate, _certificate(held.authority)) and not (
+        _is_new(held, now) and any(_is_signed_by(certificate, each) for each in _pems(held.bundle))
+    ):
         return "its authority is another one"
     # More names than needed are fine: a node that has left would else mean a new certificate.
     if missing := sorted(set(terms.hosts) - names):
@@ -144,6 +148,11 @@ def _fault_of_certificate(held: Held, terms: Terms, now: datetime) -> str:
     if ends - now < (ends - begins) / _SHARE_LEFT:
         return f"it ends on {ends:%Y-%m-%d}"
     return ""
+
+
+def _is_new(held: Held, now: datetime) -> bool:
+    """Say whether the authority was made so lately that not everybody may trust it yet."""
+    return now < _certificate(held.authority).not_valid_before_utc + _EARLIER + _LEARN
 
 
 def _is_signed_by(certificate: x509.Certificate, authority: x509.Certificate) -> bool:

@@ -77,7 +77,7 @@ def look(api: Api, settings: EndpointSettings, echo: Echo) -> Seen:
         _get(api, "gateway.networking.k8s.io/v1", "httproutes", namespace, settings.route),
         _nodes(api, settings, echo),
         frozenset(each.node for each in _pods(api, settings) if each.phase == "Running"),
-        "https" if settings.tls_secret else "http",
+        "https" if settings.tls_secret or settings.pod_scheme == "https" else "http",
         settings.tls_secret,
     )
 
@@ -164,8 +164,10 @@ def run(api: Api, settings: EndpointSettings, echo: Echo) -> None:
     failures.of(lambda: _take_back(api, settings, events, echo))
     if seen := failures.of(lambda: look(replace(api, consequence=NOTHING), settings, echo)):
         failures.of(lambda: keep_certificate(api, settings, seen, echo))
-        failures.of(lambda: _take_effect(api, settings, events, echo))
+        # Before a renewed certificate is served: whom to trust for it is published here.
         failures.of(lambda: publish(api, settings, seen, echo, may_be_made))
+        if failures.of(lambda: _take_effect(api, settings, events, echo)):
+            failures.of(lambda: publish(api, settings, seen, echo, may_be_made))
     if failures.found:
         raise failures.found[0]
 
@@ -206,9 +208,10 @@ class _Failures:
             return None
 
 
-def _take_effect(api: Api, settings: EndpointSettings, events: Events, echo: Echo) -> None:
-    if not settings.tls_secret or not settings.selector:
-        return
+def _take_effect(api: Api, settings: EndpointSettings, events: Events, echo: Echo) -> int:
+    """Return how many registries were started anew for a renewed certificate."""
+    if not settings.restart or not settings.tls_secret or not settings.selector:
+        return 0
     rollout = Rollout(
         settings.namespace,
         settings.tls_secret,
@@ -219,6 +222,7 @@ def _take_effect(api: Api, settings: EndpointSettings, events: Events, echo: Ech
     )
     if count := take_effect(api, rollout, echo):
         events.normal("CertificateTookEffect", f"{count} registries were started anew for it")
+    return count
 
 
 def _take_back(api: Api, settings: EndpointSettings, events: Events, echo: Echo) -> None:

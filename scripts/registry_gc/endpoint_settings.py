@@ -29,7 +29,9 @@ class EndpointSettings:
 
     `name` is the RegistryEndpoint's, `nodes` whether nodes may be listed, `hosting` whether the
     ConfigMap of KEP-1755 is kept, `mode` the ConfigMap that makes a registry read-only, `trust` the
-    DaemonSet of nodes that trust, as NAMESPACE/NAME, `cron_job` what runs by the schedule.
+    DaemonSet of nodes that trust, as NAMESPACE/NAME, `cron_job` what runs by the schedule,
+    `restart` whether a renewed certificate takes effect by itself; `pod_scheme` is https where the
+    pod speaks TLS by a certificate of which no Secret is known.
     """
 
     owner: Owner
@@ -52,6 +54,8 @@ class EndpointSettings:
     registry_port: int = 5000
     switch: ReadOnlySettings | None = None
     cron_job: str = ""
+    restart: bool = True
+    pod_scheme: str = ""
 
     @property
     def namespace(self) -> str:
@@ -64,8 +68,8 @@ class EndpointSettings:
     ) -> "EndpointSettings":
         """Read GC_NAMESPACE, GC_RELEASE, GC_ENDPOINT, GC_SERVICE, GC_INGRESS, GC_HTTPROUTE,
         GC_ENDPOINT_*, GC_TLS_*, GC_NODE_ADDRESSES, GC_HOSTING, GC_SELECTOR, GC_TOKEN_FILE, GC_PORT,
-        GC_MODE, GC_TRUST, GC_TRUST_TIMEOUT, GC_EVENTS_ABOUT, GC_WORKLOAD, GC_REGISTRY_PORT and
-        GC_CRONJOB.
+        GC_MODE, GC_TRUST, GC_TRUST_TIMEOUT, GC_EVENTS_ABOUT, GC_WORKLOAD, GC_REGISTRY_PORT,
+        GC_CRONJOB, GC_TLS_RESTART and GC_POD_SCHEME.
 
         Raises ConfigurationError, which names the variable.
         """
@@ -100,6 +104,8 @@ class EndpointSettings:
             port(environment, "GC_REGISTRY_PORT", cls.registry_port),
             switched,
             environment.get("GC_CRONJOB", "").strip(),
+            switch(environment, "GC_TLS_RESTART", default=True),
+            _one_of(environment, "GC_POD_SCHEME", ("", "http", "https")),
         )
 
 

@@ -8,9 +8,10 @@ counts, because an object with two schemes would leave the choice to its reader:
 6. none: only pods reach a ClusterIP.
 
 Of nodes those count that would get a load balancer's traffic: ready, not being deleted, without the
-label `node.kubernetes.io/exclude-from-external-load-balancers`; cordoned ones and control planes
-answer too. If no node is ready all count: then it is the API that has lost sight of them. With
-`externalTrafficPolicy: Local` only nodes that run a registry. Each by its ExternalIP, or else its
+label `node.kubernetes.io/exclude-from-external-load-balancers`, which kubeadm gives to control
+planes; cordoned ones answer too. If no node is ready all count: then it is the API that has lost
+sight of them; if all have the label, it says nothing. With `externalTrafficPolicy: Local` only
+nodes that run a registry. Each by its ExternalIP, or else its
 InternalIP, of the Service's first IP family. The oldest node first, so that the address that people
 have copied stays the first one.
 """
@@ -150,13 +151,15 @@ def node_addresses(
 
     `family` is IPv4 or IPv6; `address_type` is empty, or one type that alone counts.
     """
-    alive = [
+    there = [
         node
         for node in nodes
         if "deletionTimestamp" not in node["metadata"]
-        and EXCLUDED not in (node["metadata"].get("labels") or {})
         and (only is None or node["metadata"]["name"] in only)
     ]
+    alive = [
+        node for node in there if EXCLUDED not in (node["metadata"].get("labels") or {})
+    ] or there
     ready = [node for node in alive if _is_ready(node)]
     oldest_first = sorted(
         ready or alive,
@@ -179,7 +182,7 @@ def hosts_to_certify(wanted: Wanted, seen: Seen) -> tuple[Address, ...]:
     found += [] if wanted.node_host is None else [wanted.node_host]
     found += _load_balancer(seen.service)
     for family in _families(seen.service):
-        for address_type in ("ExternalIP", "InternalIP"):
+        for address_type in {"ExternalIP", "InternalIP", wanted.address_type} - {""}:
             for node in seen.nodes or ():
                 address = _address_of(node, (address_type,), family)
                 found += [] if address is None else [address]

@@ -6,6 +6,7 @@ import ssl
 from urllib.parse import urlsplit
 
 from registry_gc.addresses import Address
+from registry_gc.client_certificates import are_wanted
 from registry_gc.registry_config import RegistryConfig
 
 _ANSWER_TIMEOUT = 5.0  # seconds for one answer
@@ -26,7 +27,8 @@ def answers(config: RegistryConfig) -> bool:
     except ssl.SSLError:
         return True  # it wants a client's certificate, so it is there
     except (OSError, http.client.HTTPException):
-        return False
+        # Or it ended the connection before that was read.
+        return config.tls and config.net != "unix" and are_wanted(local_address(config))
 
 
 def takes_pushes(config: RegistryConfig) -> bool | None:
@@ -73,7 +75,11 @@ def is_registry_at(url: str) -> bool:
         parts = urlsplit(url)
         if not parts.hostname or not parts.port:
             return False
-        connection = _connection(parts.hostname, parts.port, tls=parts.scheme == "https")
+    except ValueError:
+        return False
+    at = Address(parts.hostname, parts.port)
+    try:
+        connection = _connection(at.host, at.port, tls=parts.scheme == "https")
         try:
             connection.request("GET", parts.path)
             return connection.getresponse().getheader("Docker-Distribution-Api-Version") is not None
@@ -82,7 +88,7 @@ def is_registry_at(url: str) -> bool:
     except ssl.SSLError:
         return True  # it wants a client's certificate: who it is cannot be seen, so it counts
     except (OSError, ValueError, http.client.HTTPException):
-        return False
+        return parts.scheme == "https" and are_wanted(at)
 
 
 def local_address(config: RegistryConfig) -> Address:

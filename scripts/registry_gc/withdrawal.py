@@ -7,6 +7,7 @@ all have removed their files.
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -17,6 +18,7 @@ from registry_gc.errors import CollectorError, StorageError
 from registry_gc.kube_api import Api, KindMissingError, Object, path_of
 
 MANAGER = "registry-gc-endpoint"
+_PAUSED = "docker-registry.dev/paused"  # an annotation
 
 _PAUSE = 2.0  # seconds
 # Seconds for which no pod is to be ready: one that was replaced after the nodes were told removes
@@ -52,6 +54,9 @@ def remove(api: Api, settings: EndpointSettings, echo: Echo) -> None:
         except CollectorError as error:
             failures.append(error)
     if failures:
+        # The uninstall ends here, and the release goes on.
+        with suppress(CollectorError):
+            resume_schedule(api, settings)
         raise failures[0]
 
 
@@ -60,16 +65,31 @@ def pause_schedule(api: Api, settings: EndpointSettings, sleep: Sleep = time.sle
 
     It would make anew what is removed before Helm removes the CronJob. Raises CollectorError.
     """
-    path = path_of("batch/v1", "cronjobs", settings.namespace, settings.cron_job)
-    if api.get(path) is None:
+    found = api.get(_schedule(settings))
+    if found is None or (found.get("spec") or {}).get("suspend"):
         return
-    api.merge(path, {"spec": {"suspend": True}}, MANAGER)
+    # Marked, so that only what we have suspended is resumed.
+    mark = {"annotations": {_PAUSED: "true"}}
+    api.merge(_schedule(settings), {"metadata": mark, "spec": {"suspend": True}}, MANAGER)
     until = time.monotonic() + _RUN
     while True:
         sleep(_PAUSE)  # first, because its controller may just have begun one
-        found = api.get(path) or {}
+        found = api.get(_schedule(settings)) or {}
         if not (found.get("status") or {}).get("active") or time.monotonic() > until:
             return
+
+
+def resume_schedule(api: Api, settings: EndpointSettings) -> None:
+    """Undo `pause_schedule`. Raises CollectorError."""
+    found = api.get(_schedule(settings)) if settings.cron_job else None
+    if found is None or _PAUSED not in (found["metadata"].get("annotations") or {}):
+        return
+    mark = {"annotations": {_PAUSED: None}}
+    api.merge(_schedule(settings), {"metadata": mark, "spec": {"suspend": False}}, MANAGER)
+
+
+def _schedule(settings: EndpointSettings) -> str:
+    return path_of("batch/v1", "cronjobs", settings.namespace, settings.cron_job)
 
 
 def withdraw(

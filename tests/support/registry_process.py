@@ -13,6 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
+from registry_gc.addresses import Address
+from registry_gc.health import served_certificate
 from support.checkout import clean_environment, tool
 from support.client import Client, Refused
 from support.run import run
@@ -65,6 +67,7 @@ class RegistryProcess:
     shared_store: Path | None = None  # where another pod's registry has its store too
     port: int = field(default_factory=free_port)
     comes_back: bool = True
+    tls: bool = False  # whether its environment has it speak TLS; no client of ours does
     starts: int = 0
     _clients: list[Client] = field(default_factory=list)
     _process: subprocess.Popen[bytes] | None = None
@@ -253,6 +256,8 @@ class RegistryProcess:
         process = self._process
         if process is not None and process.poll() is not None and not self.supervised:
             raise AssertionError(f"the registry ended with {process.returncode}:\n{self.log()}")
+        if self.tls:
+            return bool(served_certificate(Address("127.0.0.1", self.port)))
         client = Client(self.url, timeout=5)
         try:
             return client.request("GET", "/v2/").status in (200, 401)

@@ -18,6 +18,7 @@ NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 HOSTS = ("registry.default.svc", "localhost", "127.0.0.1", "10.0.0.5", "fd00::5")
 TERMS = Terms("my-release", HOSTS)
 YEAR = timedelta(days=365)
+DAY = timedelta(days=1)
 
 
 @pytest.fixture(scope="module")
@@ -196,7 +197,7 @@ class TestRenewed:
         found = renewed(held, TERMS, NOW - timedelta(days=2))
 
         assert found.why_authority == "it begins in the future"
-        assert found.why_certificate == "its authority is another one"
+        assert found.why_certificate == "it begins in the future"
 
     def test_the_bundle_alone(self, held: Held) -> None:
         """Somebody emptied it. Seen to fail: write it only with a new certificate."""
@@ -215,7 +216,33 @@ class TestANewAuthority:
 
         assert kept.why_authority == ""
         assert found.why_authority.startswith("it ends on 2036-11-21, before a new certificate")
-        assert found.why_certificate == "its authority is another one"
+        assert found.why_certificate == "it ends on 2027-11-24"
+
+    def test_it_signs_once_everybody_may_have_learned_of_it(self, held: Held) -> None:
+        """A registry that starts at once would serve what no node trusts yet.
+
+        Seen to fail: sign anew at once; sign only when the old certificate ends.
+        """
+        longer = replace(TERMS, authority_lifetime=30 * YEAR, lifetime=11 * YEAR)
+        at_once = renewed(held, longer, NOW + DAY)
+        soon = renewed(at_once.held, longer, NOW + DAY + timedelta(minutes=14))
+        then = renewed(soon.held, longer, NOW + DAY + timedelta(minutes=16))
+
+        assert (at_once.why_authority[:7], at_once.why_certificate) == ("it ends", "")
+        assert at_once.held.certificate == held.certificate
+        assert bundle(at_once.held) == [
+            certificate(at_once.held.authority), certificate(held.authority),
+        ]  # fmt: skip
+        assert soon.held == at_once.held
+        assert then.why_certificate == "its authority is another one"
+        assert bundle(then.held) == bundle(at_once.held)
+
+    def test_it_signs_at_once_for_a_name_that_is_missing(self, held: Held) -> None:
+        """Seen to fail: wait with that too."""
+        terms = replace(TERMS, authority_lifetime=30 * YEAR, lifetime=11 * YEAR)
+        found = renewed(held, replace(terms, hosts=(*HOSTS, "new")), NOW + DAY)
+
+        assert found.why_certificate == "it is not for new"
 
     def test_the_old_one_stays_in_the_bundle(self, held: Held, after: Held) -> None:
         """A registry serves what it read at its start. Seen to fail: the new one alone."""

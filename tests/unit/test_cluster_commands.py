@@ -178,6 +178,15 @@ class TestEndpoint:
         assert done.exit_code == 0, done.output
         assert "registry-1: serves the new certificate" in done.stdout
 
+    def test_a_certificate_that_is_renewed_waits_where_nothing_may_restart(
+        self, fake: FakeKubernetes, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """tls.restartOnRenewal: false. Seen to fail: restart all the same."""
+        monkeypatch.setattr(endpoint, "take_effect", lambda *_: pytest.fail("restarted"))
+        done = invoke("endpoint", GC_SELECTOR=SELECTOR, GC_TLS_RESTART="false", **TLS)
+
+        assert done.exit_code == 0, done.output
+
     def test_nonsense_is_exit_2(self, fake: FakeKubernetes) -> None:
         done = invoke("endpoint", GC_ENDPOINT_ADDRESSES="https://r.example/x")
 

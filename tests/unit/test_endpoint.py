@@ -369,6 +369,12 @@ class TestHosting:
         assert fake.objects.by_path[HOSTING]["data"] == {"a": "b"}
         assert any("is not this release's and stays" in line for line in said)
 
+    def test_a_pod_that_speaks_tls_without_a_secret(self, fake: FakeKubernetes) -> None:
+        """By the user's own configuration. Seen to fail: take the Secret for the only way."""
+        run(fake, replace(SETTINGS, tls_secret="", pod_scheme="https"))
+
+        assert status(fake)["pods"]["scheme"] == "https"
+
     def test_only_when_asked_for(self, fake: FakeKubernetes) -> None:
         run(fake, replace(SETTINGS, hosting=False))
 
@@ -481,6 +487,26 @@ class TestRemoved:
 
         assert looks == [True, True]
         assert ENDPOINT in installed.objects.by_path
+
+    def test_the_schedule_goes_on_where_the_uninstall_does_not(
+        self, installed: FakeKubernetes, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A hook that fails stops it, and the release lives on. Seen to fail: leave it suspended.
+
+        One that somebody has suspended stays so.
+        """
+        monkeypatch.setattr(withdrawal, "_PAUSE", 0.0)
+        settings = replace(self.SETTINGS, cron_job="one-endpoint")
+        installed.objects.denied.add(("delete", "secrets"))
+        found = []
+        for before in (False, True):
+            installed.objects.put(self.CRON_JOB, {"spec": {"suspend": before}})
+            with pytest.raises(ApiDeniedError):
+                withdrawal.remove(api_of(installed)[0], settings, lambda _: None)
+            found.append(installed.objects.by_path[self.CRON_JOB])
+
+        assert [each["spec"]["suspend"] for each in found] == [False, True]
+        assert not found[0]["metadata"].get("annotations")
 
     def test_a_schedule_that_is_not_there_is_none_to_pause(self, installed: FakeKubernetes) -> None:
         settings = replace(self.SETTINGS, cron_job="one-endpoint")
@@ -767,6 +793,7 @@ class TestSettings:
             GC_TRUST="ns/trust",
             GC_TRUST_TIMEOUT="30s",
             GC_CRONJOB="one-endpoint",
+            GC_POD_SCHEME="https",
         )
 
         assert found.wanted == Wanted(
@@ -782,7 +809,7 @@ class TestSettings:
             "one", "svc", "ing", "route",
         )  # fmt: skip
         assert (found.nodes, found.hosting, found.trust) == (True, True, "ns/trust")
-        assert found.cron_job == "one-endpoint"
+        assert (found.cron_job, found.pod_scheme) == ("one-endpoint", "https")
         assert found.access is not None
         assert found.access.port == 5002
 

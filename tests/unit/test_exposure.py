@@ -111,6 +111,13 @@ class TestNodes:
 
         assert of_nodes(nodes) == ["10.0.0.2"]
 
+    def test_where_all_are_left_out_none_is(self) -> None:
+        """A cluster of control planes, which kubeadm labels. Seen to fail: return none."""
+        nodes = [internal(name, f"10.0.0.{at}", labels={EXCLUDED: ""}) for at, name in
+                 enumerate("ab", 1)]  # fmt: skip
+
+        assert of_nodes(nodes) == ["10.0.0.1", "10.0.0.2"]
+
     def test_a_cordoned_one_and_a_control_plane_answer_too(self) -> None:
         cordoned = internal("a", "10.0.0.1") | {"spec": {"unschedulable": True}}
         control = internal("b", "10.0.0.2", labels={"node-role.kubernetes.io/control-plane": ""})

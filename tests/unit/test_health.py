@@ -4,13 +4,17 @@ import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from registry_gc.addresses import Address
 from registry_gc.certificates import Held, Terms, renewed
@@ -59,6 +63,23 @@ def context(held: Held, folder: Path) -> ssl.SSLContext:
     return found
 
 
+def without_identifiers() -> bytes:
+    """Return a certificate that signed itself, as people make them, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "registry")])
+    now = datetime.now(UTC)
+    host = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(host, critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return made.public_bytes(Encoding.PEM) + private
+
+
 @pytest.mark.parametrize(
     ("status", "healthy"), [(200, True), (401, True), (404, False), (503, False)]
 )
@@ -100,6 +121,17 @@ class TestTLS:
 
         assert found.reason == "CertificateNotBelieved"
         assert "127.0.0.1" in found.message
+
+    def test_what_clients_believe_is_believed(self, held: Held, tmp_path: Path) -> None:
+        """Go, Docker and curl want no key identifiers. Seen to fail: leave Python's flags."""
+        plain = without_identifiers()
+        (tmp_path / "both").write_bytes(plain)
+        found = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        found.load_cert_chain(tmp_path / "both")
+        with registry(200, found) as address:
+            said = ask(address, "https", plain.decode())
+
+        assert said.healthy, said
 
     def test_http_at_a_tls_port_says_so(self, held: Held) -> None:
         with registry(200) as address:

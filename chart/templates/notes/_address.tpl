@@ -8,6 +8,7 @@ take the root context unless they say otherwise.
 {{- $route := eq (include "docker-registry.httpRoute.exists" .) "true" }}
 {{- $type := ternary .Values.service.type "none" .Values.service.create }}
 {{- include "docker-registry.notes.user" . }}
+{{- include "docker-registry.notes.certificate" . }}
 {{- if $ingress }}
 {{- include "docker-registry.notes.ingress" . }}
 {{- end }}
@@ -28,7 +29,7 @@ take the root context unless they say otherwise.
   daemon.json, nodes by their containerd's hosts.toml.
 {{- end }}
   Inside the cluster: {{ include "docker-registry.tests.url" . }}
-{{- if and .Values.tests.enabled .Values.service.create }}
+{{- if eq (include "docker-registry.tests.exists" .) "true" }}
 {{- if and (include "docker-registry.auth" .) (not (include "docker-registry.tests.secret" .)) }}
   To try that nobody is let in without a password (and with tests.username and tests.password, a push too):
 {{- else }}
@@ -121,7 +122,7 @@ a parent that names a listener says it by the name.
 {{- $parent := include "docker-registry.rendered" (list . .Values.httproute.parentRefs) | fromYamlArray | first }}
 {{- $listener := printf "%s %s" (include "docker-registry.text" $parent.sectionName) (include "docker-registry.text" $parent.port) }}
 {{- $scheme := ternary "http" "https" (regexMatch "^(http|web)? (80|8080)?$" $listener | and (ne $listener " ")) }}
-  kubectl get httproute {{ include "docker-registry.fullname" . }} -n {{ $namespace }} -o jsonpath='{.status.parents[*].conditions[*].message}'    # whether the Gateway took it
+  kubectl get httproute {{ include "docker-registry.fullname" . }} -n {{ $namespace }} -o jsonpath='{range .status.parents[*].conditions[*]}{.type}={.status} {.message}{"\n"}{end}'    # whether the Gateway took it
 {{- $hosts := include "docker-registry.rendered" (list . .Values.httproute.hostnames) | fromYamlArray }}
 {{- if not $hosts }}
 {{- $hosts = list "$GATEWAY" }}
@@ -139,7 +140,7 @@ a parent that names a listener says it by the name.
 {{- $scheme := include "docker-registry.scheme" . }}
   NODE=$(kubectl get nodes -o jsonpath='{.items[0].status.addresses[?(@.type=="InternalIP")].address}' {{ include "docker-registry.notes.inUrl" $ }})
   PORT=$(kubectl get service {{ include "docker-registry.service.name" . }} -n {{ $namespace }} -o jsonpath='{.spec.ports[0].nodePort}')
-  {{ include "docker-registry.notes.curl" (list . (printf "%s://$NODE:$PORT" $scheme)) }}
+  {{ include "docker-registry.notes.straight" (list . (printf "%s://$NODE:$PORT" $scheme)) }}
 {{- include "docker-registry.notes.login" (list . "$NODE:$PORT") }}
   The nodes themselves may pull localhost:$PORT/NAME, where kube-proxy listens there{{ if eq $scheme "http" }}, which needs no trust{{ end }}.
 {{- end }}
@@ -150,7 +151,7 @@ a parent that names a listener says it by the name.
 {{- $port := .Values.service.port | int }}
   {{ $get }} --watch    # until it has an EXTERNAL-IP; then end it
   ADDRESS=$({{ $get }} -o jsonpath='{.status.loadBalancer.ingress[0].ip}{.status.loadBalancer.ingress[0].hostname}' {{ include "docker-registry.notes.inUrl" $ }})
-  {{ include "docker-registry.notes.curl" (list . (printf "%s://$ADDRESS:%d" $scheme $port)) }}
+  {{ include "docker-registry.notes.straight" (list . (printf "%s://$ADDRESS:%d" $scheme $port)) }}
 {{- include "docker-registry.notes.login" (list . (printf "$ADDRESS:%d" $port)) }}
 {{- end }}
 
@@ -162,14 +163,15 @@ a parent that names a listener says it by the name.
 {{- end }}
 
 {{- /*
-docker-registry.notes.forwarded (list ROOT TARGET PORT). Through a port of this machine no certificate
-has the right name, so it is not looked at.
+docker-registry.notes.forwarded (list ROOT TARGET PORT). Through a port of this machine only
+the release's own certificate has the right name; another is not looked at.
 */}}
 {{- define "docker-registry.notes.forwarded" -}}
 {{- $root := index . 0 }}
   kubectl port-forward -n {{ include "docker-registry.namespace" $root }} {{ index . 1 }} 5000:{{ index . 2 | int }}    # leave it running; then, elsewhere:
 {{- $scheme := include "docker-registry.scheme" $root }}
-  {{ include "docker-registry.notes.curl" (list $root (printf "%s://127.0.0.1:5000" $scheme)) | replace "curl " (ternary "curl --insecure " "curl " (eq $scheme "https")) }}
+{{- $unknown := and (eq $scheme "https") (ne (include "docker-registry.tls.mode" $root) "selfSigned") }}
+  {{ include "docker-registry.notes.straight" (list $root (printf "%s://127.0.0.1:5000" $scheme)) | replace "curl " (ternary "curl --insecure " "curl " $unknown) }}
 {{- if eq $scheme "http" }}
 {{- include "docker-registry.notes.login" (list $root "localhost:5000") }}
 {{- end }}

@@ -3,12 +3,15 @@
 import os
 import re
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
 
 import pytest
 
 from support.client import Manifest
 from support.cluster import Cluster, Release, cluster_from_environment
+from support.edge import Edge, start_edge, stop_edge
+from support.nodes import Trusting, trusting
 from support.peers import STABLE, Peer
 from support.runnable import runnable_image
 from support.upgrading import WAYS, Moving
@@ -27,8 +30,16 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     outcome = yield
     report = outcome.get_result()  # type: ignore[attr-defined]  # pluggy's result
     if report.when == "call" and report.failed:
-        for release in item.stash.get(RELEASES, []):
+        # Besides, one that a whole module uses is no test's own.
+        used = [each for each in _used(item) if isinstance(each, Release)]
+        for release in {id(each): each for each in (*item.stash.get(RELEASES, []), *used)}.values():
             report.sections.append(("the release when the test failed", release.describe()))
+        if isinstance(edge := getattr(item, "funcargs", {}).get("edge"), Edge):
+            report.sections.append(("the edge when the test failed", edge.say()))
+
+
+def _used(item: pytest.Item) -> Iterable[object]:
+    return item.funcargs.values() if isinstance(item, pytest.Function) else ()
 
 
 Start = Callable[..., Moving]
@@ -61,7 +72,14 @@ def cluster() -> Cluster:
     return cluster_from_environment()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
+def edge(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
+    """Return Traefik, for tests of the group `edge`: there is one."""
+    yield start_edge(cluster, tmp_path_factory.mktemp("edge"))
+    stop_edge(cluster)
+
+
+@pytest.fixture(scope="session")
 def port(worker_id: str) -> int:
     """Return a NodePort that no test beside this one uses."""
     number = re.search(r"\d+$", worker_id)
@@ -88,6 +106,27 @@ def release(
     release.close()
     cluster.helm("uninstall", release.name, "-n", release.namespace, "--wait", check=False)
     cluster.kubectl("delete", "namespace", release.namespace, "--wait=false")
+
+
+@pytest.fixture(scope="module")
+def lasting(cluster: Cluster, port: int, request: pytest.FixtureRequest) -> Iterator[Release]:
+    """Return one release for all tests of a module, which must be an xdist_group and use no other:
+    all releases of a worker have the same port.
+    """
+    name = Path(request.node.name).stem.removeprefix("test_").replace("_", "-")
+    release = Release(cluster, f"{name}-{uuid.uuid4().hex[:5]}", port)
+    release.create_namespace()
+    yield release
+    release.close()
+    cluster.helm("uninstall", release.name, "-n", release.namespace, "--wait", check=False)
+    cluster.kubectl("delete", "namespace", release.namespace, "--wait=false")
+
+
+@pytest.fixture
+def trust(release: Release) -> Iterator[Trusting]:
+    """Return a release, not yet installed, that chosen nodes trust."""
+    with trusting(release) as made:
+        yield made
 
 
 @pytest.fixture

@@ -59,6 +59,7 @@ takes in one form only. It would refuse one object among those that it has alrea
   "secrets.htpasswdRef.name" $values.secrets.htpasswdRef.name
   "auth.token.rootCertBundleRef.name" $values.auth.token.rootCertBundleRef.name
   "garbageCollect.tokenRef.name" $values.garbageCollect.tokenRef.name
+  "endpoint.caSecret" $values.endpoint.caSecret
   "proxy.secretRef" $values.proxy.secretRef "redis.secretRef" $values.redis.secretRef
   "redis.tls.caSecret" $values.redis.tls.caSecret "redis.tls.certSecret" $values.redis.tls.certSecret
   "tests.secretRef" $values.tests.secretRef }}

@@ -23,7 +23,7 @@ docker-registry.preflight.volume (root context): how the Job may mount the claim
 yet, a claim for one pod, or no pod that it could join.
 */}}
 {{- define "docker-registry.preflight.volume" -}}
-{{- if and .Release.IsUpgrade (eq (include "docker-registry.volumeKind" .) "claim") }}
+{{- if and .Release.IsUpgrade (eq (include "docker-registry.gc.inPod" .) "true") (eq (include "docker-registry.volumeKind" .) "claim") }}
 {{- $namespace := include "docker-registry.namespace" . }}
 {{- $claim := lookup "v1" "PersistentVolumeClaim" $namespace (include "docker-registry.claim.name" .) }}
 {{- $modes := dig "spec" "accessModes" list $claim }}

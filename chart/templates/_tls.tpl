@@ -125,6 +125,9 @@ cluster knows, such as the nodes' addresses, the script adds (scripts/registry_g
   (dict "name" "GC_TLS_LIFETIME" "value" (include "docker-registry.text" $own.lifetime))
   (dict "name" "GC_TLS_AUTHORITY_LIFETIME" "value" (include "docker-registry.text" $own.authorityLifetime))) }}
 {{- end }}
+{{- if and (include "docker-registry.tlsSecret" .) (ne (include "docker-registry.tls.restarts" .) "true") }}
+{{- $env = append $env (dict "name" "GC_TLS_RESTART" "value" "false") }}
+{{- end }}
 {{- toYaml $env }}
 {{- end }}
 

@@ -176,7 +176,7 @@ RISKS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "passwords in the clear": (
         {"service": {"type": "NodePort"}, "secrets": {"htpasswd": "a:b"}},
-        "Passwords cross the NodePort unencrypted. Set tlsSecretName.",
+        "Passwords cross the NodePort unencrypted. Set tls.mode.",
     ),
     "a Gateway before TLS": (
         {"tlsSecretName": "tls", "httproute": ROUTE},

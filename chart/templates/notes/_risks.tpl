@@ -6,6 +6,7 @@ helpers take the root context. What cannot work at all is refused instead (contr
 {{- define "docker-registry.notes.risks" -}}
 {{- include "docker-registry.notes.risks.store" . }}
 {{- include "docker-registry.notes.risks.reach" . }}
+{{- include "docker-registry.notes.risks.tls" . }}
 {{- include "docker-registry.notes.risks.version" . }}
 {{- include "docker-registry.notes.risks.pods" . }}
 {{- include "docker-registry.notes.risks.missing" . }}
@@ -46,7 +47,7 @@ helpers take the root context. What cannot work at all is refused instead (contr
 {{- end }}
 {{- $plain := include "docker-registry.notes.plainWays" . | fromJsonArray }}
 {{- if and $plain (eq $auth "htpasswd") }}
-- Passwords cross the {{ join " and the " $plain }} unencrypted. Set {{ if has "Ingress" $plain }}ingress.tls{{ if gt (len $plain) 1 }} and {{ end }}{{ end }}{{ if without $plain "Ingress" }}tlsSecretName{{ end }}.
+- Passwords cross the {{ join " and the " $plain }} unencrypted. Set {{ if has "Ingress" $plain }}ingress.tls{{ if gt (len $plain) 1 }} and {{ end }}{{ end }}{{ if without $plain "Ingress" }}tls.mode{{ end }}.
 {{- end }}
 {{- if and (eq (include "docker-registry.httpRoute.exists" .) "true") (eq (include "docker-registry.scheme" .) "https") }}
 - The registry speaks HTTPS, so the Gateway must too: a BackendTLSPolicy for the Service {{ include "docker-registry.service.name" . }} says so (extraObjects takes one).
@@ -69,7 +70,8 @@ helpers take the root context. What cannot work at all is refused instead (contr
 {{- if eq (include "docker-registry.httpRoute.exists" .) "true" }}
 {{- $ways = append $ways "HTTPRoute" }}
 {{- end }}
-{{- if .Values.service.create }}
+{{- /* What leads straight to a registry that wants clients' certificates is open to nobody else. */}}
+{{- if and .Values.service.create (not (include "docker-registry.tls.clientsMust" .)) }}
 {{- if has .Values.service.type (list "NodePort" "LoadBalancer") }}
 {{- $ways = append $ways .Values.service.type }}
 {{- end }}

@@ -8,6 +8,14 @@ What `helm test` tries, and with what. All helpers take the root context.
 {{- end }}
 
 {{- /*
+docker-registry.tests.exists: true where there is a test. It has no certificate to show to a registry that
+turns away who has none.
+*/}}
+{{- define "docker-registry.tests.exists" -}}
+{{- if and .Values.tests.enabled .Values.service.create (not (include "docker-registry.tls.clientsMust" .)) }}true{{ else }}false{{ end }}
+{{- end }}
+
+{{- /*
 docker-registry.tests.annotations (list ROOT WEIGHT): of a test hook. What succeeded goes; what failed
 stays to be read until the next try.
 */}}

@@ -17,7 +17,7 @@ break their upgrade: NOTES.txt names it.
 {{- /* docker-registry.contradictions (root context): a JSON list of the sentences. */}}
 {{- define "docker-registry.contradictions" -}}
 {{- $lines := list }}
-{{- range $topic := list "names" "store" "pods" "credentials" "reach" "tls" "gc" "endpoint" }}
+{{- range $topic := list "names" "store" "pods" "credentials" "reach" "tls" "gc" "endpoint" "nodeTrust" }}
 {{- range splitList "\n- " (include (printf "docker-registry.contradictions.%s" $topic) $) }}
 {{- if trim . }}
 {{- $lines = append $lines (trim .) }}

@@ -47,6 +47,9 @@ turned on: what is off contradicts nothing.
 - extraEnvVars has {{ .name }}, which the collector is given from garbageCollect. Set it there, and remove the variable.
 {{- end }}
 {{- end }}
+{{- if $gc.readOnly }}
+{{- include "docker-registry.contradictions.gc.readOnly" . }}
+{{- end }}
 {{- include "docker-registry.contradictions.image" (list "garbageCollect.image" .Values.garbageCollect.image) }}
 {{- include "docker-registry.contradictions.gc.durations" $gc }}
 {{- end }}
@@ -56,11 +59,46 @@ turned on: what is off contradicts nothing.
 {{- $durations := dict "gracePeriod" .gracePeriod "settlePeriod" .settlePeriod "uploadGracePeriod" .uploadGracePeriod
   "quarantine" .quarantine "hook.timeout" .hook.timeout "hook.startingDeadline" .hook.startingDeadline
   "sidecar.startDelay" .sidecar.startDelay "sidecar.memoryStartDelay" .sidecar.memoryStartDelay
-  "preflight.timeout" .preflight.timeout }}
+  "preflight.timeout" .preflight.timeout "readOnlyExpires" .readOnlyExpires "readOnlyTimeout" .readOnlyTimeout }}
 {{- range $name, $value := $durations }}
 {{- include "docker-registry.duration" (list (printf "garbageCollect.%s" $name) $value) }}
 {{- end }}
 {{- range $name, $value := dict "period" .period "hook.activeDeadline" .hook.activeDeadline }}
 {{- include "docker-registry.duration" (list (printf "garbageCollect.%s" $name) $value "seconds" "empty") }}
+{{- end }}
+{{- end }}
+
+{{- /*
+docker-registry.contradictions.gc.readOnly (root context): why a registry could not be switched, or would be for
+nothing.
+*/}}
+{{- define "docker-registry.contradictions.gc.readOnly" -}}
+{{- $gc := .Values.garbageCollect }}
+{{- $wayOut := "Set garbageCollect.readOnly: false; a collection is safe without it." }}
+{{- with include "docker-registry.gc.pullThrough" . }}
+- garbageCollect.readOnly is true, but the registry is a cache of another one ({{ . }}), which writes to its store when people pull, read-only or not. {{ $wayOut }}
+{{- end }}
+{{- if ne (include "docker-registry.gc.inPod" .) "true" }}
+- garbageCollect.readOnly is true, but no collector runs beside the registry, and only one in the same pod can restart it in place. {{ $wayOut }}
+{{- end }}
+{{- if not $gc.schedule }}
+- garbageCollect.readOnly is true, but garbageCollect.schedule is empty, and only the CronJob's pod can switch the registry. Set a schedule; beside a period, which collects as ever, it is the button. Or set garbageCollect.readOnly: false.
+{{- end }}
+{{- $name := "REGISTRY_STORAGE_MAINTENANCE_READONLY" }}
+{{- range $each, $_ := include "docker-registry.extraValues" . | fromYaml }}
+{{- if hasPrefix $name $each }}
+- garbageCollect.readOnly is true, but extraEnvVars has {{ $each }}, which would count instead of the switch. Remove one of the two.
+{{- end }}
+{{- end }}
+{{- if eq (include "docker-registry.configured" (list . "storage" "maintenance" "readonly" "enabled")) "true" }}
+- garbageCollect.readOnly is true, but configData.storage.maintenance.readonly.enabled is true as well, so nobody can push at any time and nothing is gained. Remove one of the two.
+{{- end }}
+{{- /* The bounds of scripts/registry_gc/read_only.py. */}}
+{{- $expires := include "docker-registry.seconds" $gc.readOnlyExpires }}
+{{- if and $expires (or (lt (int $expires) 10) (gt (int $expires) 2592000)) }}
+- garbageCollect.readOnlyExpires is {{ include "docker-registry.text" $gc.readOnlyExpires }}, but whoever holds the switch says so four times within that time, and it ends by itself after it. Set 10s to 30d, such as 10m.
+{{- end }}
+{{- if eq (include "docker-registry.seconds" $gc.readOnlyTimeout) "0" }}
+- garbageCollect.readOnlyTimeout is {{ include "docker-registry.text" $gc.readOnlyTimeout }}, in which no registry can be back from its restart. Set 15m.
 {{- end }}
 {{- end }}

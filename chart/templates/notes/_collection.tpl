@@ -14,6 +14,13 @@
     kubectl create job -n {{ $namespace }} --from=cronjob/{{ include "docker-registry.gc.cronJob.name" . }} $JOB
     until kubectl logs -n {{ $namespace }} --follow job/$JOB; do sleep 2; done    # its pod may take a moment to start
 {{- end }}
+{{- if eq (include "docker-registry.gc.readOnly" .) "true" }}
+  Meanwhile nobody can push (405), and each registry is restarted in its pod before and after it.
+  To keep it read-only for an hour without a collection; off instead of on, and without --for, lets people push:
+    kubectl create job -n {{ $namespace }} --from=cronjob/{{ include "docker-registry.gc.cronJob.name" . }} read-only-$(date +%s) --dry-run=client -o json \
+      | kubectl patch --local -f - -o json --type json -p '[{"op": "replace", "path": "/spec/template/spec/containers/0/args", "value": ["read-only", "on", "--for", "1h"]}]' \
+      | kubectl create -f -
+{{- end }}
   To see what it would delete:
     kubectl exec -n {{ $namespace }} {{ include "docker-registry.notes.workload" . }} -c gc -- registry-gc plan {{ include "docker-registry.configFile" . }}
 {{- if eq (include "docker-registry.cacheKind" .) "inmemory" }}

@@ -60,7 +60,8 @@ def take_effect(
     for pod in found:
         if pod.ready and rollout.access is not None:
             sidecar = Sidecar(rollout.access, pod, time.monotonic() + _QUIET)
-            if _serves(sidecar) != wanted:
+            # What cannot be seen just now is starting, and has read it; or the next run sees it.
+            if _serves(sidecar) not in ("", wanted):
                 _restart(sidecar, wanted, sleep)
                 echo(f"{pod.name}: serves the new certificate")
                 count += 1

@@ -6,7 +6,6 @@ Each reads its settings from variables that begin with GC_; `from_environment` o
 import os
 import signal
 import sys
-from dataclasses import replace
 from threading import Event, Thread
 
 import click
@@ -123,7 +122,7 @@ def read_only(state: str, lasting: str | None) -> None:
             )
         asked = settings.switch
         if lasting is not None:
-            asked = replace(asked, expires=duration(lasting))
+            asked = asked.lasting(duration(lasting))
         switch = Switch(kube_client.api(NOTHING), asked, click.echo)
         {"on": switch.on, "off": switch.off, "settle": switch.settle}[state]()
 

@@ -19,7 +19,12 @@ from registry_gc.layout import Entry
 from registry_gc.options import Restart
 from registry_gc.registry_config import RegistryConfig
 from registry_gc.replicas import Replicas
-from registry_gc.restart import RegistryProcess, find_registries, restart
+from registry_gc.restart import (
+    RegistryProcess,
+    fault_of_certificate,
+    find_registries,
+    restart,
+)
 
 _CLOCK_ERROR = 2.0  # seconds; a process's start is only known to the second of the boot
 
@@ -130,9 +135,17 @@ class Memory:
         self.check_restart()
 
     def check_restart(self) -> None:
-        """Raise GuardError for a registry that would leave damage behind if it were ended now."""
+        """Raise GuardError for a registry that would leave damage behind if it were ended now, or
+        would not come back.
+        """
         if not self.config.drain_timeout:
             self._check_writes()
+        if fault := fault_of_certificate(self.config):
+            raise GuardError(
+                "nothing was deleted: this registry would not come back from a restart",
+                why=fault,
+                next_step="correct its certificate's Secret; until then it serves the one before",
+            )
 
     def forget(self, entries: Set[Entry], meanwhile: Callable[[float], None]) -> int:
         """Have every registry start anew that may remember these, one after another; return how

@@ -18,7 +18,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from registry_gc.environment import length, required
-from registry_gc.errors import CollectorError, GuardError, LockedError, RegistryDownError
+from registry_gc.errors import (
+    CollectorError,
+    ConfigurationError,
+    GuardError,
+    LockedError,
+    RegistryDownError,
+)
 from registry_gc.kube_api import Api, Object, path_of
 from registry_gc.ownership import Owner
 from registry_gc.release_pods import Pod, all_pods
@@ -33,6 +39,8 @@ _EXPIRES, _HOLDER = "expires", "holder"
 _PAUSE = 1.0  # seconds between two looks
 _KUBELET = 2.0  # seconds for the kubelets to hear of the key: a container gets what is known there
 _ATTEMPTS = 3  # restarts of one registry, if a kubelet heard of it late
+_ANOTHER_LOOK = 15.0  # seconds: who has just let go of the key restarts its registries
+_LEAST, _MOST = timedelta(seconds=10), timedelta(days=30)
 
 Echo = Callable[[str], object]
 
@@ -58,15 +66,21 @@ class ReadOnlySettings:
 
         Raises ConfigurationError, which names the variable.
         """
+        expires = length(environment, "GC_READ_ONLY_EXPIRES", cls.expires)
+        timeout = length(environment, "GC_READ_ONLY_TIMEOUT", cls.timeout)
         return cls(
             owner,
             required(environment, "GC_MODE", "the ConfigMap that makes it read-only", NOTHING),
             selector,
             access,
             environment.get("GC_POD_NAME", "").strip() or os.uname().nodename,
-            length(environment, "GC_READ_ONLY_EXPIRES", cls.expires),
-            length(environment, "GC_READ_ONLY_TIMEOUT", cls.timeout),
+            _bounded("GC_READ_ONLY_EXPIRES", expires),
+            _bounded("GC_READ_ONLY_TIMEOUT", timeout),
         )
+
+    def lasting(self, how_long: timedelta) -> "ReadOnlySettings":
+        """Return the same for another time, as a person asks for it. Raises ConfigurationError."""
+        return replace(self, expires=_bounded("--for", how_long))
 
 
 @dataclass(slots=True)
@@ -107,20 +121,35 @@ class Switch:
     def _back_again(self) -> None:
         """Undo what could not be done; a failure of that is said, and is not what matters."""
         try:
-            self.off()
+            self._off(self._is_ours)
         except CollectorError as error:
             self.echo(f"{error.what} ({error.why})")
 
     def off(self) -> None:
-        """Let people push again, once no collection counts on it that they cannot.
+        """Let people push again, whoever holds it, once no collection counts on it that they
+        cannot.
 
         Raises CollectorError; then the next run, or the script that looks after it, tries again.
         """
+        self._off(lambda _found: True)
+
+    def _off(self, may: Callable[[Object | None], bool]) -> bool:
+        """Do that if the key, as it is by then, may be taken back; say whether it was."""
         self._wait_for_collections()
-        self.api.delete(self._path)
+        found = self._found()
+        if not may(found):
+            self.echo(f"read-only is {_data(found).get(_HOLDER, 'somebody else')}'s by now")
+            return False
+        if found is not None:
+            self.api.delete(self._path, found["metadata"]["uid"])
         self.sleep(_KUBELET)
         self._bring(read_only=False)
         self.echo("people can push again")
+        return True
+
+    def _is_ours(self, found: Object | None) -> bool:
+        """Say whether the key is ours to take back, or gone already."""
+        return found is None or _data(found).get(_HOLDER) == self.settings.holder
 
     def settle(self) -> bool:
         """Take back what nobody holds any more; say whether that was needed. Raises CollectorError.
@@ -128,14 +157,23 @@ class Switch:
         Also what a dead run left between two steps: no key, and a registry that is read-only still.
         """
         found = self._found()
-        if found is not None and not self._is_over(found):
+        if not self._may_settle(found):
             return False
-        if found is None and not self._left_behind():
-            return False
+        if found is None:
+            if not self._left_behind():
+                return False
+            # Or somebody is just letting go of it: first the key, then the restarts.
+            self.sleep(_ANOTHER_LOOK)
+            found = self._found()
+            if not self._may_settle(found) or (found is None and not self._left_behind()):
+                return False
         who = _data(found).get(_HOLDER, "a dead run")
         self.echo(f"read-only was left by {who}: taking it back")
-        self.off()
-        return True
+        return self._off(self._may_settle)
+
+    def _may_settle(self, found: Object | None) -> bool:
+        """Say whether nobody holds the key."""
+        return found is None or self._is_over(found)
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -149,7 +187,7 @@ class Switch:
             try:
                 yield
             finally:
-                self.off()
+                self._off(self._is_ours)
         finally:
             done.set()
             keeper.join(self.settings.expires.total_seconds() / 4)
@@ -344,6 +382,16 @@ class Switch:
 
     def _pods(self) -> list[Pod]:
         return all_pods(self.api, self.settings.owner.namespace, self.settings.selector)
+
+
+def _bounded(name: str, given: timedelta) -> timedelta:
+    if _LEAST <= given <= _MOST:
+        return given
+    raise ConfigurationError(
+        f"{NOTHING}: {name}: {given} is too {'short' if given < _LEAST else 'long'}",
+        why="it is said again four times within that time, and ends by itself after it",
+        next_step="write a time from 10s to 30d, such as 10m",
+    )
 
 
 def _data(found: Mapping[str, Any] | None) -> Mapping[str, Any]:

@@ -66,6 +66,7 @@ class RegistryControl:
     patience: float = _PATIENCE
     _current: Asked | None = None
     _error: str = ""
+    _unreadable: str = ""
     _fruitless: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -80,13 +81,21 @@ class RegistryControl:
                 if self._current == asked:
                     return Answer(202, {"restarting": True})
                 return _later(409, "another restart goes on")
+            self._error = ""  # that of another request says nothing of this one
             refusal = self._refusal(asked)
             if refusal is not None:
                 return refusal
             if run := self.runs.hold():
                 return _later(409, f"the collection {run} goes on and may need this very process")
-            self._current, self._error = asked, ""
-        threading.Thread(target=self._restart, args=(asked,), name="restart", daemon=True).start()
+            thread = threading.Thread(
+                target=self._restart, args=(asked,), name="restart", daemon=True
+            )
+            try:
+                thread.start()
+            except RuntimeError as error:
+                self.runs.release()
+                return _later(503, f"no restart can be begun: {error}")
+            self._current = asked
         return Answer(202, {"restarting": True})
 
     def state(self) -> Mapping[str, object]:
@@ -94,7 +103,7 @@ class RegistryControl:
         found = self._found()
         said: dict[str, object] = {
             "restarting": self._current is not None,
-            "error": self._error,
+            "error": self._error or self._unreadable,
             "identity": "",
             "answers": False,
             "readOnly": None,
@@ -113,6 +122,7 @@ class RegistryControl:
         return said
 
     def _found(self) -> tuple[str, RegistryConfig, bool] | None:
+        """Return the process, what it runs with, and whether people want it read-only."""
         registry = find_registry(self.config_path)
         if registry is None:
             return None
@@ -123,8 +133,9 @@ class RegistryControl:
                 load(self.config_path, self.environment).read_only or self._fruitless >= _FRUITLESS
             )
         except CollectorError as error:
-            self._error = error.what
+            self._unreadable = error.what
             return None
+        self._unreadable = ""
         return registry.identity, config, always
 
     def _refusal(self, asked: Asked) -> Answer | None:
@@ -147,8 +158,12 @@ class RegistryControl:
         if asked.certificate:
             if _in_file(config) != asked.certificate:
                 return _later(503, "this certificate has not come to the pod's volume yet")
-            if _served(config) == asked.certificate:
+            served = _served(config)
+            if served == asked.certificate:
                 return Answer(200, {"restarting": False})
+            if not served:
+                # Or each look would end with a restart.
+                return _later(503, "what the registry serves cannot be seen")
         try:
             Memory.of(config, self.config_path).check_restart()
         except CollectorError as error:
@@ -173,7 +188,8 @@ class RegistryControl:
             log.exception("the restart cannot be followed")
             self._error = str(error)
         finally:
-            self._current = None
+            with self._lock:  # not before the request that began it is through
+                self._current = None
             self.runs.release()
 
     def _count(self, asked: Asked) -> None:

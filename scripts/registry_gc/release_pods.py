@@ -7,6 +7,7 @@ from typing import Any
 from registry_gc.kube_api import Api, path_of
 
 SIDECAR = "gc"
+_ENDED = ("Succeeded", "Failed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +34,13 @@ def pods(api: Api, namespace: str, selector: str) -> list[Pod]:
 
 
 def all_pods(api: Api, namespace: str, selector: str) -> list[Pod]:
-    """Return the release's pods, those too that are ending. Raises CollectorError."""
-    found = api.items(path_of("v1", "pods", namespace), selector)
-    return [_pod(item) for item in found]
+    """Return the release's pods, those too that are ending. Raises CollectorError.
+
+    Not those that have ended, such as an evicted one: they stay listed for long, with an address
+    that may be another pod's by now.
+    """
+    found = map(_pod, api.items(path_of("v1", "pods", namespace), selector))
+    return [pod for pod in found if pod.phase not in _ENDED]
 
 
 def _pod(item: Mapping[str, Any]) -> Pod:

@@ -141,6 +141,26 @@ def restart(
         meanwhile(_PAUSE)
 
 
+def fault_of_certificate(config: RegistryConfig) -> str:
+    """Return why a registry would not start again with the certificate that is there by now.
+
+    Empty if it would, as far as can be seen: a file that is not mounted here says nothing.
+    """
+    if not config.certificate:
+        return ""
+    import ssl  # here: a plan needs none
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        # The registry knows no password; without one here a terminal would be asked.
+        context.load_cert_chain(config.certificate, config.key or None, password=lambda: "")
+    except ssl.SSLError as error:
+        return f"{config.certificate} and {config.key} do not fit: {error.reason or error}"
+    except (OSError, ValueError):
+        return ""
+    return ""
+
+
 def end(registry: RegistryProcess) -> None:
     """Tell a registry to end; one that has ended is fine. Raises RegistryDownError."""
     try:

@@ -114,7 +114,12 @@ class Runs:
             if self.current is not None:
                 return self.current.name
             self._held = True
-        if elsewhere := self.elsewhere():
+        try:
+            elsewhere = self.elsewhere()
+        except BaseException:
+            self.release()
+            raise
+        if elsewhere:
             self.release()
         return elsewhere
 

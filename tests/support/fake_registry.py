@@ -36,7 +36,10 @@ server.handle_error = lambda *_: None
 if os.environ.get("CERTIFICATE"):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(os.environ["CERTIFICATE"])
-    server.socket = context.wrap_socket(server.socket, server_side=True)
+    # The handshake in the connection's own thread: one that says nothing must not keep the others.
+    server.socket = context.wrap_socket(
+        server.socket, server_side=True, do_handshake_on_connect=False
+    )
 server.serve_forever()
 """
 

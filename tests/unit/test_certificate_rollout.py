@@ -89,6 +89,15 @@ class TestInPlace:
         assert (old.restarts, new.restarts) == ([{"certificate": NEW}], [])
         assert said == ["a: serves the new certificate"]
 
+    def test_what_cannot_be_seen_is_left_alone(
+        self, fake: FakeKubernetes, rollout: Rollout, start: Start
+    ) -> None:
+        """It is starting, say, and reads the new one. Seen to fail: take it for an old one."""
+        unseen, new = start(served=""), start(SECOND, NEW)
+
+        assert run(fake, rollout) == 0
+        assert (unseen.restarts, new.restarts) == ([], [])
+
     def test_the_next_one_only_when_the_first_is_back(
         self, fake: FakeKubernetes, rollout: Rollout, start: Start
     ) -> None:

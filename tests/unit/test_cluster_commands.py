@@ -5,12 +5,14 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from registry_gc import endpoint, in_cluster, kube_api, withdrawal
+from registry_gc import read_only as switching
 from registry_gc.addresses import Address
 from registry_gc.cli import main
 from registry_gc.endpoint_object import PLURAL, VERSION
@@ -46,6 +48,7 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeKubern
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(kube_api, "_FIRST_PAUSE", 0.01)
     monkeypatch.setattr(withdrawal, "_HOLD", 0.0)
+    monkeypatch.setattr(switching, "_ANOTHER_LOOK", 0.0)
     with fake_kubernetes() as running:
         monkeypatch.setattr(
             "kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION",
@@ -162,6 +165,7 @@ class TestEndpoint:
         port = free_port()
         fake.pods = [pod()]
         sidecar = FakeSidecar(tmp_path, port)
+        sidecar.state["certificate"] = "the one before"
         sidecar.resolved = lambda: {"certificate": sidecar.restarts[-1]["certificate"]}
         sidecar.listen()
         try:
@@ -276,13 +280,15 @@ class TestReadOnly:
 
     def test_for_as_long_as_is_said(self, fake: FakeKubernetes, sidecar: FakeSidecar) -> None:
         """Seen to fail: ignore the option."""
-        on = invoke("read-only", "on", "--for", "0s", **self.variables(sidecar))
-        settled = invoke("read-only", "settle", **self.variables(sidecar))
+        on = invoke("read-only", "on", "--for", "3h", **self.variables(sidecar))
+        expires = datetime.fromisoformat(fake.objects.by_path[MODE]["data"]["expires"])
         wrong = invoke("read-only", "on", "--for", "long", **self.variables(sidecar))
+        short = invoke("read-only", "on", "--for", "0", **self.variables(sidecar))
 
-        assert (on.exit_code, settled.exit_code, wrong.exit_code) == (0, 0, 2)
-        assert "taking it back" in settled.stdout
+        assert (on.exit_code, wrong.exit_code, short.exit_code) == (0, 2, 2)
+        assert expires - datetime.now(UTC) > timedelta(hours=2)
         assert "'long' is not a duration" in wrong.stderr
+        assert "--for: 0:00:00 is too short" in short.stderr
 
     def test_without_the_sidecars_it_says_what_is_missing(self, fake: FakeKubernetes) -> None:
         done = invoke("read-only", "on")

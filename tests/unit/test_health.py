@@ -122,8 +122,18 @@ class TestTLS:
         assert found.reason == "CertificateNotBelieved"
         assert "127.0.0.1" in found.message
 
-    def test_what_clients_believe_is_believed(self, held: Held, tmp_path: Path) -> None:
+    def test_what_clients_believe_is_believed(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """Go, Docker and curl want no key identifiers. Seen to fail: leave Python's flags."""
+        default = ssl.create_default_context
+
+        def strict(cadata: str | None = None) -> ssl.SSLContext:
+            made = default(cadata=cadata)
+            made.verify_flags |= ssl.VERIFY_X509_STRICT  # as Python 3.13 has it
+            return made
+
+        monkeypatch.setattr(ssl, "create_default_context", strict)
         plain = without_identifiers()
         (tmp_path / "both").write_bytes(plain)
         found = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

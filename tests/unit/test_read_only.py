@@ -14,7 +14,13 @@ from typing import Any
 import pytest
 
 from registry_gc import sidecars
-from registry_gc.errors import CollectorError, GuardError, LockedError, RegistryDownError
+from registry_gc.errors import (
+    CollectorError,
+    ConfigurationError,
+    GuardError,
+    LockedError,
+    RegistryDownError,
+)
 from registry_gc.kube_api import ApiDeniedError, path_of
 from registry_gc.ownership import OWNER, Owner
 from registry_gc.read_only import ReadOnlySettings, Switch
@@ -205,6 +211,18 @@ class TestOn:
 
         assert "waiting: old is ending and may still take pushes" in said
         assert len(looks) >= 4
+
+    def test_a_pod_that_was_evicted_is_none(
+        self,
+        fake: FakeKubernetes,
+        settings: ReadOnlySettings,
+        both: tuple[FakeSidecar, FakeSidecar],
+    ) -> None:
+        """It stays listed for days. Seen to fail: wait for it, and give up."""
+        fake.pods.append(pod("evicted", phase="Failed", sidecar="Error"))
+        switch(fake, settings).on()
+
+        assert [each.state["readOnly"] for each in both] == [True, True]
 
     def test_one_that_starts_meanwhile_is_seen_too(
         self,
@@ -401,6 +419,16 @@ class TestOff:
             switch(fake, impatient).off()
         assert key(fake) != {}
 
+    def test_a_foreign_config_map_stays(
+        self, fake: FakeKubernetes, settings: ReadOnlySettings, on: tuple[FakeSidecar, FakeSidecar]
+    ) -> None:
+        """Seen to fail: remove whatever has that name."""
+        fake.objects.put(MODE, {"kind": "ConfigMap", "data": {"theirs": "stays"}})
+
+        with pytest.raises(GuardError, match="not this release's"):
+            switch(fake, settings).off()
+        assert key(fake) == {"theirs": "stays"}
+
     def test_another_collection_is_not_waited_for(
         self, fake: FakeKubernetes, settings: ReadOnlySettings, on: tuple[FakeSidecar, FakeSidecar]
     ) -> None:
@@ -462,6 +490,43 @@ class TestSettle:
         assert said[0] == "read-only was left by a-dead-hook: taking it back"
         assert [each.state["readOnly"] for each in both] == [False, False]
         assert MODE not in fake.objects.by_path
+
+    def test_one_that_is_just_letting_go_is_none_that_died(
+        self,
+        fake: FakeKubernetes,
+        settings: ReadOnlySettings,
+        both: tuple[FakeSidecar, FakeSidecar],
+    ) -> None:
+        """First the key goes, then come the restarts. Seen to fail: believe the first look."""
+        both[0].state["readOnly"] = True
+
+        def meanwhile(_seconds: float) -> None:
+            both[0].state["readOnly"] = False
+
+        assert switch(fake, settings, sleep=meanwhile).settle() is False
+        assert [each.restarts for each in both] == [[], []]
+
+    def test_one_that_is_said_again_meanwhile_is_left_alone(
+        self,
+        fake: FakeKubernetes,
+        settings: ReadOnlySettings,
+        both: tuple[FakeSidecar, FakeSidecar],
+    ) -> None:
+        """While its collection was waited for. Seen to fail: look at the time only before that."""
+        switch(fake, settings).on()
+        put_key(fake, "2026-11-24T11:59:59+00:00", "slow")
+        both[1].hold.touch()
+        both[1].runs.request(dry_run=False, read_only=True)
+        said: list[str] = []
+
+        def meanwhile(_seconds: float) -> None:
+            put_key(fake, "2026-11-24T12:09:00+00:00", "slow")
+            both[1].hold.unlink(missing_ok=True)
+            until(lambda: both[1].runs.current is None, what="the run has ended")
+
+        assert switch(fake, settings, said, sleep=meanwhile).settle() is False
+        assert (key(fake)["holder"], both[0].state["readOnly"]) == ("slow", True)
+        assert said[-1] == "read-only is slow's by now"
 
     def test_one_that_was_killed_between_the_key_and_the_restart(
         self,
@@ -614,6 +679,18 @@ class TestHeld:
 
             assert MODE not in fake.objects.by_path
 
+    def test_what_another_holds_by_now_is_theirs_to_take_back(
+        self,
+        fake: FakeKubernetes,
+        settings: ReadOnlySettings,
+        both: tuple[FakeSidecar, FakeSidecar],
+    ) -> None:
+        """Whose collection counts on it. Seen to fail: remove it whoever holds it."""
+        with switch(fake, settings).held():
+            put_key(fake, "2026-11-24T12:10:00+00:00")
+
+        assert (key(fake)["holder"], both[0].state["readOnly"]) == ("another", True)
+
     def test_an_api_that_is_away_ends_nothing(
         self,
         fake: FakeKubernetes,
@@ -626,3 +703,19 @@ class TestHeld:
             threading.Event().wait(0.3)
 
         assert both[0].state["readOnly"] is False
+
+
+class TestSettings:
+    @pytest.mark.parametrize("variable", ["GC_READ_ONLY_EXPIRES", "GC_READ_ONLY_TIMEOUT"])
+    @pytest.mark.parametrize(("given", "word"), [("0", "short"), ("9s", "short"), ("31d", "long")])
+    def test_times_that_make_no_sense(self, variable: str, given: str, word: str) -> None:
+        """Said again four times within nothing, the API would hear of nothing else.
+
+        Seen to fail: take any.
+        """
+        environment = {"GC_MODE": "one-gc-mode", variable: given}
+
+        with pytest.raises(ConfigurationError, match=f"{variable}: .* is too {word}"):
+            ReadOnlySettings.from_environment(
+                environment, Owner("a", "b"), SELECTOR, Access(Path("token"))
+            )

@@ -61,6 +61,7 @@ proxy: {remoteurl: https://registry-1.docker.io}
         net="tcp",
         tls=True,
         certificate="/c.pem",
+        key="/k.pem",
         prefix="/reg/",
         notes=(),
     )
@@ -83,6 +84,7 @@ def test_what_is_not_said_has_the_registrys_defaults() -> None:
         net="tcp",
         tls=False,
         certificate="",
+        key="",
         prefix="",
         notes=(),
     )

@@ -1,6 +1,7 @@
 """A sidecar that starts its registry anew when asked: over processes that look like registries."""
 
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -179,6 +180,55 @@ class TestOneAtATime:
 
             assert (failed["error"], ended(control)["error"]) == ("on purpose", "")
 
+    def test_what_failed_before_says_nothing_of_what_is_so_already(self, tmp_path: Path) -> None:
+        """A certificate's restart, then a switch. Seen to fail: keep the error of another."""
+        with running(tmp_path) as (_, control):
+            control._error = "another request's"
+            status = control.request(OFF).status
+
+            assert (status, control.state()["error"]) == (200, "")
+
+    def test_a_configuration_that_was_mended_is_no_error_any_more(self, tmp_path: Path) -> None:
+        """Seen to fail: remember it."""
+        with running(tmp_path) as (registry, control):
+            good = registry.config_path.read_text()
+            registry.config_path.write_text("version: 9")
+            wrong = control.state()["error"]
+            registry.config_path.write_text(good)
+
+            assert str(wrong).startswith("nothing was touched: the registry would not start")
+            assert control.state()["error"] == ""
+
+    def test_a_restart_that_cannot_be_begun_is_not_the_last_one(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A pod with too many processes. Seen to fail: hold the runs for ever."""
+
+        def none_left(_thread: threading.Thread) -> None:
+            raise RuntimeError("can't start new thread")
+
+        with running(tmp_path) as (_, control):
+            with monkeypatch.context() as patch:
+                patch.setattr(threading.Thread, "start", none_left)
+                refused = control.request(b"{}")
+            held = control.runs._held
+            again = control.request(b"{}")
+            ended(control)
+
+            assert (refused.status, held, again.status) == (503, False, 202)
+
+    def test_a_look_at_the_store_that_fails_holds_nothing(self, tmp_path: Path) -> None:
+        """Seen to fail: hold the runs, and never let go."""
+
+        def failing() -> str:
+            raise OSError("on purpose")
+
+        runs = Runs(["collector"], tmp_path / "config.yml", {}, elsewhere=failing)
+        with pytest.raises(OSError, match="on purpose"):
+            runs.hold()
+
+        assert not runs._held
+
     @pytest.mark.parametrize(
         "content",
         [b"{", b"[]", b"1", b'{"readOnly": 1}', b'{"certificate": 1}', b'{"else": true}', b"\xff"],
@@ -230,6 +280,34 @@ class TestCertificate:
         path, _ = self.make(tmp_path)
         with running(tmp_path, certificate=path) as (registry, control):
             assert (self.request(control, "another"), registry.starts) == (503, 1)
+
+    def test_one_that_does_not_fit_its_key_is_not_tried(self, tmp_path: Path) -> None:
+        """The registry would not come back, and serves the old one until then.
+
+        Whatever the restart is for. Seen to fail: end it and see.
+        """
+        path, _ = self.make(tmp_path)
+        with running(tmp_path, certificate=path) as (registry, control):
+            _, new = self.make(tmp_path / "other")
+            other = (tmp_path / "other" / "both.pem").read_text()
+            end = "-----END CERTIFICATE-----\n"
+            path.write_text(other.partition(end)[0] + end + path.read_text().partition(end)[2])
+            answer = control.request(f'{{"certificate": "{new}"}}'.encode())
+
+            assert (answer.status, registry.starts) == (422, 1)
+            assert "do not fit" in str(answer.body["error"])
+            assert control.request(ON).status == 422
+
+    def test_what_cannot_be_seen_is_not_restarted_for(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Every few minutes, for ever. Seen to fail: take nothing for another one."""
+        path, _ = self.make(tmp_path)
+        with running(tmp_path, certificate=path) as (registry, control):
+            _, new = self.make(tmp_path)
+            monkeypatch.setattr(registry_control, "served_certificate", lambda _: "")
+
+            assert (self.request(control, new), registry.starts) == (503, 1)
 
     def test_it_waits_for_a_quiet_moment(self, tmp_path: Path) -> None:
         """A push goes on. Seen to fail: restart at once."""

@@ -40,7 +40,7 @@ class RegistryConfig:
 
     `root` is the file system driver's root directory, without a slash at its end; a relative one
     counts from the registry's working directory. `drain_timeout` is in seconds, 0 for none;
-    `certificate` is the file of its own TLS, read once at its start, empty for none.
+    `certificate` and `key` are the files of its own TLS, read once at its start, empty for none.
     """
 
     driver: str
@@ -56,6 +56,7 @@ class RegistryConfig:
     net: str
     tls: bool
     certificate: str
+    key: str
     prefix: str
     notes: tuple[str, ...]
 
@@ -107,6 +108,7 @@ def effective(text: str, environment: Mapping[str, str]) -> RegistryConfig:
         net=_net(_text(http.get("Net"))),
         tls=bool(tls.get("Certificate") or _map(tls.get("LetsEncrypt")).get("CacheFile")),
         certificate=_text(tls.get("Certificate")),
+        key=_text(tls.get("Key")),
         prefix=_text(http.get("Prefix")),
         notes=tuple(notes),
     )

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from helm_chart_test.fixtures import Renderer
-from support.chart import CHART, HELMS, SCENARIOS, Helm, helm_of
+from support.chart import API_VERSIONS, CHART, HELMS, SCENARIOS, Helm, helm_of
 from support.fuzzing import Case, cases, judged, known_values
 
 SHARDS = 4
@@ -31,7 +31,7 @@ def _search(shard: int, helm: Helm, count: int) -> Counter[str]:
     )
     @given(case=cases())
     def each(case: Case) -> None:
-        answer, wrong = judged(case, Renderer(CHART, helm_of(helm)))
+        answer, wrong = judged(case, Renderer(CHART, helm_of(helm), API_VERSIONS))
         answers[answer] += 1
         assert wrong == [], f"{case}: {answer}"
 

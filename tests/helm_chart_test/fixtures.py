@@ -14,6 +14,7 @@ from pathlib import Path
 from shutil import which
 from typing import Any, TypeVar
 
+from helm_chart_test.definitions import served_versions
 from helm_chart_test.objects import Object
 from helm_chart_test.reading import documents
 from helm_chart_test.rendering import HelmError, Values, merged, notes, rendered_text
@@ -63,11 +64,13 @@ def _existing(text: str, source: str) -> Path:
 class Renderer:
     """`render` and its kin for one chart and one Helm, remembering what they returned.
 
-    Treat the objects as read-only: the next test gets the same ones.
+    Treat the objects as read-only: the next test gets the same ones. `served` is what a cluster
+    serves besides what the chart defines itself, for renders that do not say `api_versions`.
     """
 
     chart: Path
     helm: Path
+    served: tuple[str, ...] = ()
     _known: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def __call__(self, values: Values, **options: Any) -> list[Object]:
@@ -83,6 +86,8 @@ class Renderer:
         return self._once(self._text, values, options)
 
     def _text(self, values: Values, **options: Any) -> str:
+        if self.served and options.get("api_versions") is None:
+            options["api_versions"] = [*served_versions(self.chart), *self.served]
         return rendered_text(values, chart=self.chart, helm=self.helm, **options)
 
     def notes(self, values: Values, **options: Any) -> str:

@@ -41,6 +41,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini("helm_scenarios", "patterns of values files", type="args", default=[])
     parser.addini("helm_kube_versions", "such as `1.29 newest`", type="args", default=["newest"])
     parser.addini("helm_crds", "a command that prints a folder of definitions", default="")
+    parser.addini("helm_api_versions", "what a cluster serves besides", type="args", default=[])
     group = parser.getgroup("helm chart")
     group.addoption("--helm-chart", help="test this chart in place of the configured one")
     group.addoption(
@@ -89,7 +90,8 @@ def _programs(config: pytest.Config) -> list[tuple[str, str]]:
 
 
 def _renderer(config: pytest.Config, chart: Path, name: str) -> Renderer:
-    return Renderer(chart, helm_binary(name, dict(_programs(config))[name], config.rootpath))
+    helm = helm_binary(name, dict(_programs(config))[name], config.rootpath)
+    return Renderer(chart, helm, tuple(config.getini("helm_api_versions")))
 
 
 @pytest.fixture(scope="session")

@@ -30,6 +30,9 @@ SCENARIOS = sorted(VALUES.rglob("*.yaml"))
 PEER_DEFAULTS = {path.parent.name: path for path in sorted(VALUES.glob("peers/*/defaults.yaml"))}
 """All values of each peer as it sets them when nobody sets anything, by the peer's name."""
 
+API_VERSIONS = ("cert-manager.io/v1",)
+"""What other projects' kinds a cluster serves; `helm_api_versions` of pyproject.toml."""
+
 KUBE_VERSIONS = ("1.29", kubernetes_versions()[-1])
 """The oldest Kubernetes that the chart supports, and the newest that there are schemas of."""
 

@@ -113,3 +113,27 @@ def test_a_command_without_definitions_is_an_error(project: pytest.Pytester) -> 
 def test_without_a_cluster_an_install_is_skipped(project: pytest.Pytester) -> None:
     project.makepyfile("def test_it(helm_install): ...")
     run(project).assert_outcomes(skipped=1)
+
+
+def test_what_a_cluster_serves_is_said_once(project: pytest.Pytester) -> None:
+    """Seen to fail: a renderer without `served`; one that overrules a test's own `api_versions`."""
+    ini = _INI.format(chart=project.path / "chart", crds="")
+    chart = project.path / "chart"
+    (chart / "templates").mkdir(parents=True)
+    (chart / "Chart.yaml").write_text("apiVersion: v2\nname: asking\nversion: 1.0.0\n", "utf-8")
+    (chart / "templates" / "it.yaml").write_text(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: it}\n"
+        'data: {served: {{ .Capabilities.APIVersions.Has "example.com/v1" | quote }}}\n',
+        "utf-8",
+    )
+    project.makeini(f"{ini}helm_api_versions = example.com/v1\n")
+    project.makepyfile(
+        """
+        def test_served(helm_render_each):
+            (it,) = helm_render_each({})
+            assert it["data"] == {"served": "true"}
+            (it,) = helm_render_each({}, api_versions=())
+            assert it["data"] == {"served": "false"}
+        """
+    )
+    run(project).assert_outcomes(passed=2)

@@ -6,7 +6,7 @@ keeps the RegistryEndpoint could not do.
 {{- $endpoint := .Values.endpoint }}
 {{- $api := "docker-registry.dev/v1alpha1" }}
 {{- if and $endpoint.enabled (not (.Capabilities.APIVersions.Has $api)) }}
-- endpoint.enabled is true, but the cluster does not know RegistryEndpoints ({{ $api }}), whose definition Helm installs on `helm install` alone. First, in the chart's folder: kubectl apply --server-side --force-conflicts -f crds/registryendpoints.yaml; or from anywhere: helm show crds CHART | kubectl apply --server-side --force-conflicts -f -. `helm template`, which asks no cluster, takes --api-versions {{ $api }}.
+- endpoint.enabled is true, but the cluster does not know RegistryEndpoints ({{ $api }}), whose definition Helm installs on `helm install` alone. First, in the chart's folder: kubectl apply --server-side --force-conflicts --field-manager=helm -f crds/registryendpoints.yaml; or from anywhere: helm show crds CHART | kubectl apply --server-side --force-conflicts --field-manager=helm -f -. `helm template`, which asks no cluster, takes --api-versions {{ $api }}.
 {{- end }}
 {{- if eq (include "docker-registry.endpoint.exists" .) "true" }}
 {{- $schedule := trim (include "docker-registry.text" $endpoint.schedule) }}

@@ -66,7 +66,7 @@ def test_a_persons_secret_is_trusted_and_its_renewal_takes_effect(
     release, authority = trust.release, Authority("a company")
     give_secret(release, "own-tls", own_certificate(trust, authority), authority.pem)
     trust.choose(*trust.nodes)
-    install_with(release, trust.values(tlsSecretName="own-tls"))
+    install_with(release, trust.values(via="NodeAddress", tlsSecretName="own-tls"))
     push(trust, authority, "one")
     trust.pull_everywhere("one")
 
@@ -90,12 +90,13 @@ def test_a_certificate_of_cert_manager_is_trusted_and_its_renewal_takes_effect(
     secret = f"{release.fullname}-certmanager"
     address = trust.nodes[-1].address
     values = trust.values(
+        via="Clients",
         tls={
             "mode": "certManager",
             # Helm knows no node's address.
             "names": [address],
             "certManager": {"issuerRef": {"name": "company"}, "privateKey": {"algorithm": "ECDSA"}},
-        }
+        },
     )
     trust.choose(*trust.nodes)
     with issuing(Issuer(release.cluster, release.namespace)) as issuer:

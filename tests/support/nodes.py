@@ -197,7 +197,7 @@ class Trusting:
         """The key of the label."""
         return f"trust.example.com/{self.release.namespace[-40:]}"
 
-    def values(self, **others: Any) -> dict[str, Any]:
+    def values(self, *, via: str = "Loopback", **others: Any) -> dict[str, Any]:
         """Return the values of a release that nodes trust; a run begins each minute."""
         endpoint = {"enabled": True, "nodeAddresses": True, "schedule": "* * * * *"}
         return {
@@ -206,6 +206,7 @@ class Trusting:
                 "enabled": True,
                 "namespace": self.namespace,
                 "host": self.host,
+                "via": via,
                 "interval": "2s",
                 "nodeSelector": {self.label: "yes"},
             },

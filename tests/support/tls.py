@@ -178,7 +178,13 @@ def define_certificates(cluster: Cluster) -> None:
     folder = run("python3", ROOT / "ci/crds.py", timeout=300, cwd=ROOT).stdout.split()[-1]
     path = f"{folder}/cert-manager.io_certificates.yaml"
     cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", path)
-    cluster.kubectl("wait", "--for=condition=Established", "-f", path, "--timeout=60s")
+    # Not `kubectl wait`, which fails on an object that is so new that it has no conditions at all.
+    name = "certificates.cert-manager.io"
+    until(
+        lambda: cluster.kubectl("get", name, "-n", "default", check=False).find("error") < 0,
+        what=f"the API has {name}",
+        pause=0.3,
+    )
 
 
 @dataclass

@@ -12,11 +12,12 @@ from typing import Any
 
 import click
 
-from registry_gc import __version__, cluster_commands
+from registry_gc import __version__, cluster_commands, roundtrip_command
 from registry_gc import report as reports
-from registry_gc.errors import ConfigurationError, StoppedError
+from registry_gc.command_options import DURATION, option_of
+from registry_gc.errors import StoppedError
 from registry_gc.failing import Failing
-from registry_gc.options import CollectOptions, duration
+from registry_gc.options import CollectOptions
 from registry_gc.progress import Progress
 from registry_gc.registry_config import DEFAULT_PATHS
 from registry_gc.report import Report
@@ -47,108 +48,76 @@ Exit codes:
 """
 
 
-_ROUNDTRIP_EXIT_CODES = """
-\b
-Exit codes:
-  0  the image came back byte for byte; or what was asked for holds
-  1  the registry answers, but not as one that works: the sentence says what is wrong
-  2  wrong usage
-  3  it refuses the credentials, or wants some
-  6  nothing answers
-"""
-
-
-class _Duration(click.ParamType[timedelta]):
-    name = "duration"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> timedelta:
-        if isinstance(value, timedelta):
-            return value
-        try:
-            return duration(str(value))
-        except ConfigurationError as error:
-            self.fail(f"{error.what}: {error.next_step}", param, ctx)
-
-
-_DURATION = _Duration()
 _Command = Callable[..., None]
-
-
-def _option(name: str, **settings: Any) -> Callable[[_Command], _Command]:
-    """Make an option that can also be set as GC_<OPTION>; several values with spaces between."""
-    variable = name.partition("/")[0].removeprefix("--").replace("-", "_").upper()
-    return click.option(name, envvar=f"GC_{variable}", show_envvar=True, **settings)
 
 
 def _collect_options(command: _Command) -> _Command:
     options = (
         click.argument("config", required=False, type=click.Path(path_type=Path)),
-        _option(
+        option_of(
             "--grace-period",
-            type=_DURATION,
+            type=DURATION,
             default="1h",
             help="Least age of what may go; more than your slowest push takes.",
         ),
-        _option(
+        option_of(
             "--settle-period",
-            type=_DURATION,
+            type=DURATION,
             default="60s",
             help="Wait after the unlinking, and again after the burial; more than the registry "
             "takes to handle one manifest.",
         ),
-        _option(
+        option_of(
             "--upload-grace-period",
-            type=_DURATION,
+            type=DURATION,
             default="7d",
             help="Uploads that nobody has written to for so long are abandoned.",
         ),
-        _option(
+        option_of(
             "--delete-untagged/--keep-untagged",
             default=True,
             help="Whether manifests that no tag leads to go.",
         ),
-        _option(
+        option_of(
             "--restart",
             type=click.Choice(["auto", "always", "never"]),
             default="auto",
             help="Whether a registry with its descriptor cache in memory may be restarted; auto "
             "is yes where the sidecar collects, because the kubelet starts it again, else no.",
         ),
-        _option("--offline", is_flag=True, help="No registry uses this store now."),
-        _option(
+        option_of("--offline", is_flag=True, help="No registry uses this store now."),
+        option_of(
             "--read-only",
             is_flag=True,
             help="The registry is read-only, which is checked: the grace and settle periods count "
             "as zero.",
         ),
-        _option(
+        option_of(
             "--quarantine",
-            type=_DURATION,
+            type=DURATION,
             default="0",
             help="Keep what was deleted for so long, for `registry-gc restore`; the space is free "
             "only after that.",
         ),
-        _option(
+        option_of(
             "--max-delete-ratio",
             type=click.FloatRange(0, 1),
             default=0.8,
             help="Refuse to remove more than this share of more than 100 blobs.",
         ),
-        _option(
+        option_of(
             "--repository",
             multiple=True,
             metavar="PATTERN",
             help="Only remove from repositories of this pattern, such as 'team/*'; all others are "
             "still looked at. May be given several times.",
         ),
-        _option(
+        option_of(
             "--max-duration",
-            type=_DURATION,
+            type=DURATION,
             help="Stop, and put everything back, if it takes longer than this.",
         ),
-        _option("--output", type=click.Choice(["text", "json"]), default="text"),
+        option_of("--output", type=click.Choice(["text", "json"]), default="text"),
     )
     for option in reversed(options):
         command = option(command)
@@ -181,7 +150,7 @@ def main() -> None:
 
 @main.command(epilog=_EXIT_CODES)
 @_collect_options
-@_option("--dry-run", is_flag=True, help="Only say what would go, and why; as `plan` does.")
+@option_of("--dry-run", is_flag=True, help="Only say what would go, and why; as `plan` does.")
 def collect(**arguments: Any) -> None:
     """Delete what nothing needs.
 
@@ -231,24 +200,24 @@ def restore(config: Path | None) -> None:
 
 @main.command(epilog=_CHECK_EXIT_CODES)
 @click.argument("config", required=False, type=click.Path(path_type=Path))
-@_option(
+@option_of(
     "--read-data",
     is_flag=True,
     help="Also read every blob and compute its digest; takes as long as it takes to read all.",
 )
-@_option(
+@option_of(
     "--repair",
     is_flag=True,
     help="Write empty and corrupt links anew where what they should hold is known. No blob is ever "
     "removed.",
 )
-@_option(
+@option_of(
     "--grace-period",
-    type=_DURATION,
+    type=DURATION,
     default="1h",
     help="What is younger is not repaired: somebody may be writing it.",
 )
-@_option("--output", type=click.Choice(["text", "json"]), default="text")
+@option_of("--output", type=click.Choice(["text", "json"]), default="text")
 def check(
     config: Path | None, *, read_data: bool, repair: bool, grace_period: timedelta, output: str
 ) -> None:
@@ -310,52 +279,6 @@ def hook() -> None:
             ) from error
 
 
-@main.command(epilog=_ROUNDTRIP_EXIT_CODES)
-@click.argument("url")
-@_option("--username", help="Who logs in. Empty: nobody.")
-@_option("--password", help="Better given as the variable, which other processes do not see.")
-@_option(
-    "--tls-folder",
-    type=click.Path(path_type=Path),
-    help="A TLS Secret's files. The registry's certificate must be signed by its ca.crt or, "
-    "without one, be its tls.crt and no other; it need not name the host of URL. Without a folder: "
-    "as any client trusts.",
-)
-@_option(
-    "--any-certificate",
-    is_flag=True,
-    help="Without a folder: whatever certificate is shown counts.",
-)
-@_option("--into", default="registry-gc/roundtrip", help="The repository that is pushed to.")
-@_option("--timeout", type=_DURATION, default="1m", help="How long to wait for a first answer.")
-@_option("--read-only", is_flag=True, help="Push nothing: for a pull-through cache.")
-@_option("--expect-refusal", is_flag=True, help="Only see that nobody gets in without credentials.")
-@_option("--must-delete", is_flag=True, help="That the registry deletes counts too.")
-def roundtrip(
-    url: str,
-    username: str | None,
-    password: str | None,
-    tls_folder: Path | None,
-    into: str,
-    timeout: timedelta,
-    *,
-    any_certificate: bool,
-    **flags: bool,
-) -> None:
-    """Push a small image to the registry at URL, pull it back byte for byte, delete it.
-
-    What `helm test` runs. The image is the same each time.
-    """
-    from registry_gc.registry_client import Registry, Trust
-    from registry_gc.roundtrip import RoundtripOptions
-    from registry_gc.roundtrip import roundtrip as tried
-
-    with Failing():
-        trust = Trust(tls_folder, anything=any_certificate)
-        registry = Registry(url, trust, username or "", password or "")
-        tried(registry, RoundtripOptions(into, timeout, **flags), click.echo)
-
-
 class _ToldToEndError(BaseException):
     """SIGTERM, as an error: what was made read-only is taken back on the way out. No failure of a
     collection, which many places handle and go on.
@@ -409,5 +332,5 @@ def _config_path(given: Path | None) -> Path:
     return next((path for path in DEFAULT_PATHS if path.exists()), DEFAULT_PATHS[0])
 
 
-for _command in cluster_commands.ALL:
+for _command in (roundtrip_command.roundtrip, *cluster_commands.ALL):
     main.add_command(_command)

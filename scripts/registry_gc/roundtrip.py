@@ -42,13 +42,13 @@ Echo = Callable[[str], object]
 
 @dataclass(frozen=True, slots=True)
 class RoundtripOptions:
-    """What is tried. `read_only`: nothing is pushed; `expect_refusal`: only that nobody gets in
+    """What is tried. `push_nothing`: nothing is pushed; `expect_refusal`: only that nobody gets in
     without credentials; `must_delete`: that the registry deletes counts too.
     """
 
     repository: str = "registry-gc/roundtrip"
     timeout: timedelta = timedelta(minutes=1)
-    read_only: bool = False
+    push_nothing: bool = False
     expect_refusal: bool = False
     must_delete: bool = False
 
@@ -91,7 +91,7 @@ def _roundtrip(registry: Registry, options: RoundtripOptions, echo: Echo) -> Non
         return
     _expect(registry.request("GET", "/v2/"), HTTPStatus.OK, "does not answer as a registry does")
     echo(f"{registry.url} answers{', and lets the user in' if registry.has_credentials else ''}")
-    if options.read_only:
+    if options.push_nothing:
         _read(registry, echo)
         return
     image = _image()
@@ -174,7 +174,7 @@ _SEVERAL = "several replicas need one store that all of them reach; then the reg
 
 def _why_not_pushed(answer: Answer) -> str:
     if answer.status == HTTPStatus.METHOD_NOT_ALLOWED:
-        return "it is a pull-through cache or read-only: try it with --read-only"
+        return "it is a pull-through cache or read-only: try it with --push-nothing"
     return "look at the registry's log; a volume that it cannot write to answers like this"
 
 

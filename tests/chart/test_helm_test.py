@@ -91,14 +91,14 @@ def test_no_preflight_exists_for_it(render: Renderer) -> None:
         (merged(USERS, DELETE, USER), ["--must-delete"]),
         (merged(USERS, {"tests": {"secretRef": "mine"}}), []),
         ({"secrets": {"htpasswdRef": {"name": "mine"}}}, ["--expect-refusal"]),
-        ({"proxy": {"enabled": True}}, ["--read-only"]),
-        (merged({"proxy": {"enabled": True}}, USERS, USER), ["--read-only"]),
+        ({"proxy": {"enabled": True}}, ["--push-nothing"]),
+        (merged({"proxy": {"enabled": True}}, USERS, USER), ["--push-nothing"]),
         (
             merged(
                 DELETE,
                 {"configData": {"storage": {"maintenance": {"readonly": {"enabled": True}}}}},
             ),
-            ["--read-only"],
+            ["--push-nothing"],
         ),
         (
             merged(DELETE, USER, {"auth": {"token": TOKEN}}),
@@ -110,7 +110,7 @@ def test_what_is_tried(render: Renderer, values: dict[str, Any], flags: list[str
     """Seen to fail: --must-delete although nobody can push."""
     arguments = arguments_of(render, values)
 
-    known = {"--must-delete", "--expect-refusal", "--read-only"}
+    known = {"--must-delete", "--expect-refusal", "--push-nothing"}
     assert [each for each in arguments if each in known] == flags
 
 

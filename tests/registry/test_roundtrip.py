@@ -130,11 +130,11 @@ class TestOpen:
             environment={"REGISTRY_STORAGE_MAINTENANCE_READONLY": '{"enabled": true}'}
         )
 
-        assert tried(registry.url, "--read-only").exit_code == 0
+        assert tried(registry.url, "--push-nothing").exit_code == 0
         refused = tried(registry.url)
 
         assert refused.exit_code == 1
-        assert "--read-only" in refused.output
+        assert "--push-nothing" in refused.output
 
 
 class TestPullThroughCache:
@@ -146,15 +146,15 @@ class TestPullThroughCache:
         cache.config_path.write_text(f"{text}proxy: {{remoteurl: {upstream.url}}}\n")
         cache.start()
 
-        empty = tried(cache.url, "--read-only")
+        empty = tried(cache.url, "--push-nothing")
         cache.client().pull("library/app", "v1")
-        filled = tried(cache.url, "--read-only")
+        filled = tried(cache.url, "--push-nothing")
         pushed = tried(cache.url)
 
         assert (empty.exit_code, filled.exit_code) == (0, 0), empty.output + filled.output
         assert "holds no image yet" in empty.output
         assert "read library/app:v1" in filled.output
-        assert (pushed.exit_code, "--read-only" in pushed.output) == (1, True)
+        assert (pushed.exit_code, "--push-nothing" in pushed.output) == (1, True)
 
     def test_a_damaged_layer_is_seen(self, start_registry: StartRegistry) -> None:
         registry = start_registry()
@@ -164,7 +164,7 @@ class TestPullThroughCache:
             if data.read_bytes() in pushed.blobs:
                 data.write_bytes(bytes(reversed(data.read_bytes())))
 
-        done = tried(registry.url, "--read-only")
+        done = tried(registry.url, "--push-nothing")
 
         assert done.exit_code == 1
         assert "came back changed" in done.output

@@ -265,6 +265,16 @@ def test_a_folder_without_a_certificate_is_wrong_usage(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", [AnswerError, RefusedError, UnreachableError])
 def test_exit_codes_are_those_of_the_help(kind: type[CollectorError]) -> None:
-    from registry_gc.cli import _ROUNDTRIP_EXIT_CODES
+    from registry_gc.roundtrip_command import _EXIT_CODES
 
-    assert f"  {kind.exit_code}  " in _ROUNDTRIP_EXIT_CODES
+    assert f"  {kind.exit_code}  " in _EXIT_CODES
+
+
+def test_the_hooks_variable_is_not_its_own() -> None:
+    """GC_READ_ONLY has the registry switched, not an image left unpushed.
+
+    Seen to fail: call the option --read-only.
+    """
+    from registry_gc.roundtrip_command import roundtrip as command
+
+    assert "GC_READ_ONLY" not in {each.envvar for each in command.params}

@@ -81,7 +81,7 @@ stays to be read until the next try.
 {{- if and $auth (not (include "docker-registry.tests.secret" .)) }}
 - --expect-refusal
 {{- else if include "docker-registry.tests.readOnly" . }}
-- --read-only
+- --push-nothing
 {{- else if and .Values.persistence.deleteEnabled (ne $auth "token") }}
 - --must-delete
 {{- end }}

@@ -26,6 +26,7 @@ NOT_SECRET = {
     "imagePullSecrets": "names",
     "automountServiceAccountToken": "yes or no",
     "serviceAccount.automountServiceAccountToken": "yes or no",
+    "tls.clientCA.key": "where a certificate is in a Secret",
     "tlsSecretName": "a name",
     "existingSecret": "a name",
 }

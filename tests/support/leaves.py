@@ -39,6 +39,12 @@ _TOKEN = {
     }
 }
 
+_SELF_SIGNED = {"tls": {"mode": "selfSigned"}}
+_CERT_MANAGER = {"tls": {"mode": "certManager", "names": ["a.example.com"],
+    "certManager": {"issuerRef": {"name": "i"}}}}  # fmt: skip
+
+_ENDPOINT = {"endpoint": {"enabled": True}, "service": {"type": "NodePort"}}
+
 CONTEXTS: dict[str, dict[str, Any]] = {
     "": {},
     "auth.htpasswd": {"secrets": {"htpasswd": "a:b"}},
@@ -49,6 +55,8 @@ CONTEXTS: dict[str, dict[str, Any]] = {
         "resources": {"requests": {"cpu": "1", "memory": "1Gi"}}},
     "azure": _AZURE,
     "emptydir": {},
+    "endpoint": _ENDPOINT,
+    "endpoint.scheme": merged(_ENDPOINT, {"endpoint": {"addresses": ["a.example.com"]}}),
     "garbageCollect": _COLLECTED,
     "garbageCollect.tokenRef": merged(_COLLECTED, {"garbageCollect": {"token": "",
         "tokenRef": {"name": "n"}}}),
@@ -102,6 +110,11 @@ CONTEXTS: dict[str, dict[str, Any]] = {
     "tests": {"secrets": {"htpasswd": "a:b"}, "tests": {"username": "u", "password": "p"}},
     "tests.secretKeys": {"secrets": {"htpasswd": "a:b"}, "tests": {"secretRef": "r"}},
     "tls": {"tls": {"crt": "crt", "key": "key"}},
+    "tls.certManager": _CERT_MANAGER,
+    "tls.clientCA": merged(_SELF_SIGNED, {"tls": {"clientCA": {"secretRef": "clients"}}}),
+    "tls.mode": {},
+    "tls.names": _SELF_SIGNED,
+    "tls.selfSigned": _SELF_SIGNED,
     "useStatefulSet": _CLAIM,
     "haSharedSecret": {"secrets": {"haSharedSecret": ""}},
 }  # fmt: skip
@@ -141,6 +154,11 @@ OTHERS: dict[str, Any] = {
     "dnsPolicy": "Default",
     "emptydir.size": "1Gi",
     "enable": True,
+    "endpoint.addresses": ["a.example.com"],
+    "endpoint.nodeAddressType": "Hostname",
+    "endpoint.schedule": "*/7 * * * *",
+    "endpoint.scheme": "https",
+    "endpoint.timeZone": "Europe/Berlin",
     "envFrom": [{"secretRef": {"name": "n"}}],
     "extraContainers": [{"name": "exporter", "image": "e:1"}],
     "extraEnvVars": [{"name": "MINE", "value": "yes"}],
@@ -234,6 +252,16 @@ OTHERS: dict[str, Any] = {
     "swift": {"region": "r"},
     "terminationGracePeriodSeconds": 300,
     "timeout": "7m",
+    "tls.certManager.duration": "30d",
+    "tls.certManager.privateKey": {"algorithm": "ECDSA"},
+    "tls.certManager.renewBefore": "7d",
+    "tls.certManager.usages": ["server auth"],
+    "tls.minimumVersion": "1.3",
+    "tls.mode": "selfSigned",
+    "tls.names": ["a.example.com"],
+    "tls.restartOnRenewal": True,
+    "tls.selfSigned.authorityLifetime": "800d",
+    "tls.selfSigned.lifetime": "90d",
     "tolerations": _TOLERATIONS,
     "topologySpreadConstraints": [
         {"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule"}

@@ -7,6 +7,7 @@ TLS itself is asked by https, because its Service's port is called so.
 import functools
 import http.client
 import json
+import os
 import socket
 import ssl
 from collections.abc import Mapping
@@ -26,7 +27,8 @@ from support.waiting import until
 
 NAMESPACE = "edge"
 DOMAIN = "edge.test"
-PORT = 30509  # the last that ci/ publishes on 127.0.0.1; tests count from the first
+# The last that ci/ publishes on 127.0.0.1: tests count from the first. E2E_EDGE_PORT: for another.
+PORT = int(os.environ.get("E2E_EDGE_PORT") or 30509)
 GATEWAY = {"name": "public", "namespace": NAMESPACE, "sectionName": "https"}
 CLASS = "traefik"
 STATUS_ADDRESS = "192.0.2.10"  # what it tells as its own: one for documentation, of nobody's
@@ -39,7 +41,7 @@ _LABELS = {"app": "traefik"}
 _PING = 8080
 _WATCHED = ("get", "list", "watch")
 _RULES: list[tuple[str, tuple[str, ...], tuple[str, ...]]] = [
-    ("", ("services", "secrets", "namespaces", "configmaps"), _WATCHED),
+    ("", ("services", "secrets", "namespaces", "nodes", "configmaps"), _WATCHED),
     ("discovery.k8s.io", ("endpointslices",), _WATCHED),
     ("networking.k8s.io", ("ingresses", "ingressclasses"), _WATCHED),
     ("networking.k8s.io", ("ingresses/status",), ("update",)),
@@ -73,9 +75,11 @@ class Edge:
         """Return a host name for a release, for which the certificate is good."""
         return f"{release.namespace}.{DOMAIN}"
 
-    def client(self, host: str, *, timeout: float = 60) -> Client:
-        """Return a client of a host that believes our authority and nobody else."""
-        context = ssl.create_default_context(cafile=str(self.authority.crt))
+    def client(
+        self, host: str, *, timeout: float = 60, context: ssl.SSLContext | None = None
+    ) -> Client:
+        """Return a client of a host that believes our authority alone, or as `context` says."""
+        context = context or ssl.create_default_context(cafile=str(self.authority.crt))
         return Client(
             f"https://{host}:{PORT}",
             timeout,
@@ -295,10 +299,13 @@ def _pod(image: str) -> dict[str, Any]:
                     "--global.checkNewVersion=false",
                     "--global.sendAnonymousUsage=false",
                     f"--entryPoints.edge.address=:{_LISTENS}",
+                    # As in its Helm chart: what an Ingress says of TLS is only which certificate.
+                    "--entryPoints.edge.http.tls=true",
                     # Its 60 s are for a whole upload: larger layers on slow lines would break off.
                     "--entryPoints.edge.transport.respondingTimeouts.readTimeout=0",
                     f"--entryPoints.traefik.address=:{_PING}",
                     "--ping=true",
+                    "--log.noColor=true",
                     "--providers.kubernetesIngress=true",
                     f"--providers.kubernetesIngress.ingressEndpoint.ip={STATUS_ADDRESS}",
                     "--providers.kubernetesGateway=true",

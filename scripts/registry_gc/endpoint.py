@@ -302,7 +302,8 @@ def _say(
     ready = _ready(status)
     echo(f"{KIND} {settings.name}: {_line(observed.clients)}; {observed.health.message}")
     old = _ready(before.get("status") or {})
-    if old.get("status") == ready["status"] and old.get("reason") == ready["reason"]:
+    is_as_before = old.get("status") == ready["status"] and old.get("reason") == ready["reason"]
+    if is_as_before or ready["status"] == "Unknown":
         return
     events = Events(api, settings.namespace, settings.about, echo)
     if ready["status"] == "True":

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from registry_gc.exposure import NodeHost, Outside, Wanted
-from registry_gc.health import Health
+from registry_gc.health import UNKNOWN, Health
 from registry_gc.ownership import Owner
 
 VERSION = "docker-registry.dev/v1alpha1"
@@ -174,7 +174,8 @@ def _conditions(observed: Observed, old: list[Mapping[str, Any]], at: str) -> li
         known = ("True", clients.reason, f"clients use {clients.addresses[0]}")
     else:
         known = ("True", clients.reason, "only pods of this cluster reach it")
-    healthy = ("True" if health.healthy else "False", health.reason, health.message)
+    is_so = "Unknown" if health.reason == UNKNOWN else str(health.healthy)
+    healthy = (is_so, health.reason, health.message)
     # The first that is not as it should be says why.
     ready = next((each for each in (healthy, known) if each[0] != "True"), known)
     found = {"Ready": ready, "AddressesKnown": known, "Healthy": healthy}

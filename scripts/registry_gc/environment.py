@@ -1,10 +1,16 @@
 """What a role's environment says; every error names its variable."""
 
+import os
 from collections.abc import Mapping
 from datetime import timedelta
 
 from registry_gc.errors import ConfigurationError
 from registry_gc.options import duration
+
+
+def is_in_cluster(environment: Mapping[str, str] = os.environ) -> bool:
+    """Say whether this runs in a pod, from where other pods can be reached."""
+    return bool(environment.get("KUBERNETES_SERVICE_HOST"))
 
 
 def length(

@@ -9,6 +9,9 @@ from typing import Literal
 
 from registry_gc.addresses import Address
 from registry_gc.client_certificates import are_wanted
+from registry_gc.environment import is_in_cluster
+
+UNKNOWN = "NotAsked"
 
 _TIMEOUT = 5.0  # seconds for one answer
 
@@ -39,6 +42,9 @@ def ask(address: Address, scheme: Literal["http", "https"], bundle: str = "") ->
         if scheme == "https" and are_wanted(_with_port(address, scheme)):
             said = f"{url} asks who we are, so it is there"
             return Health("WantsClientCertificate", said, healthy=True)
+        if not isinstance(error, ssl.SSLError) and not is_in_cluster():
+            said = f"{url} was not asked, because pods are not reached from outside of the cluster"
+            return Health(UNKNOWN, said)
         if isinstance(error, ssl.SSLError):
             return Health("NoTLS", f"{url}: {error.reason or error}")
         return Health("NoAnswer", f"{url}: {error or type(error).__name__}")

@@ -216,7 +216,14 @@ class Api:
             )
 
     def _refused(self, reply: Reply, doing: str, path: str) -> CollectorError:
-        if reply.status in (401, 403):
+        if reply.status == 401:
+            return ApiDeniedError(
+                f"{self.consequence}: the Kubernetes API does not know who asks",
+                why=_said(reply),
+                next_step="in a pod: see that its service account is still there; elsewhere: that "
+                "`kubectl get pods` works with the same KUBECONFIG",
+            )
+        if reply.status == 403:
             return ApiDeniedError(
                 f"{self.consequence}: the Kubernetes API does not let this pod {doing} "
                 f"{_kind(path)}",

@@ -4,6 +4,7 @@ The client's part is who we are: service accounts whose tokens are renewed, and 
 kubeconfig may say. Alone among the modules this one imports it.
 """
 
+import ssl
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,9 @@ from urllib.parse import urlencode
 import kubernetes
 import urllib3
 from kubernetes.config import ConfigException
+from urllib3.util.ssl_ import create_urllib3_context
 
+from registry_gc.environment import is_in_cluster
 from registry_gc.errors import ConfigurationError
 from registry_gc.kube_api import Api, Reply, UnreachableError, seconds
 
@@ -42,18 +45,26 @@ def _client(consequence: str) -> Any:
     configuration = kubernetes.client.Configuration()
     try:
         _config.load_incluster_config(configuration)
-    except ConfigException:
+    except (ConfigException, OSError) as inside:
         try:
             _config.load_kube_config(client_configuration=configuration)
-        except (ConfigException, OSError) as error:
+        except Exception as error:  # a file that is no kubeconfig ends the client in many ways
             raise ConfigurationError(
                 f"{consequence}: no Kubernetes API is known",
-                why=str(error),
-                next_step="run this in the release's cluster, or set KUBECONFIG",
+                why=str(inside if is_in_cluster() else error),
+                next_step="give this pod a service account's token"
+                if is_in_cluster()
+                else "run this in the release's cluster, or set KUBECONFIG to a file with which "
+                "`kubectl get pods` works",
             ) from error
     # `Api` tries again itself, the same for every transport and with the server's Retry-After.
     configuration.retries = urllib3.Retry(total=0, redirect=0, raise_on_status=False)
-    return kubernetes.client.ApiClient(configuration)
+    client = kubernetes.client.ApiClient(configuration)
+    # As every other client of the API: Python 3.13 wants key identifiers, which some lack.
+    context = create_urllib3_context()
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    client.rest_client.pool_manager.connection_pool_kw["ssl_context"] = context
+    return client
 
 
 class _ByClient:
@@ -68,7 +79,10 @@ class _ByClient:
         headers = {"Accept": "application/json", "User-Agent": "registry-gc"}
         if body is not None:
             headers["Content-Type"] = media_type
-        self._client.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
+        try:
+            self._client.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
+        except (ConfigException, OSError) as error:  # a token that is being renewed, say
+            raise UnreachableError(f"there is no token: {error}") from error
         url = self._client.configuration.host + path
         if query:
             url += "?" + urlencode(query)

@@ -8,12 +8,19 @@ from typing import Any
 
 import urllib3
 
+from registry_gc.environment import is_in_cluster
 from registry_gc.errors import ConfigurationError, StorageError
 from registry_gc.release_pods import Pod
 
 _PAUSE = 1.0  # seconds between two attempts
 _LONGEST_PAUSE = 15.0  # seconds
 _PATIENCE = 120.0  # seconds without an answer from a sidecar that had answered
+_PATIENCE_OUTSIDE = 15.0  # seconds: outside of the cluster it hardly ever will
+_FROM_INSIDE = "see `kubectl logs -c gc`; a NetworkPolicy must let this job reach that port"
+_FROM_OUTSIDE = (
+    "pods are hardly ever reached from outside of their cluster: run it in a Job, such as `kubectl "
+    "create job --from=cronjob/…`"
+)
 
 
 class SidecarSilentError(StorageError):
@@ -54,13 +61,13 @@ class Sidecar:
             raise SidecarSilentError(
                 f"the sidecar of {self.pod.name} does not answer at {host}:{self.access.port}",
                 why=str(error),
-                next_step="see `kubectl logs -c gc`; a NetworkPolicy must let this job reach that "
-                "port",
+                next_step=_FROM_INSIDE if is_in_cluster() else _FROM_OUTSIDE,
             ) from error
 
     def patiently(self, method: str, path: str, body: bytes | None = None) -> tuple[int, Any]:
         """Ask until there is an answer, for as long as `_PATIENCE`."""
-        until = time.monotonic() + _PATIENCE
+        patience = _PATIENCE if is_in_cluster() else min(_PATIENCE, _PATIENCE_OUTSIDE)
+        until = time.monotonic() + patience
         pause = _PAUSE
         while True:
             try:

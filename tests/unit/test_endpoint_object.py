@@ -178,6 +178,13 @@ class TestStatus:
 
         assert (found["status"], found["reason"]) == (status, reason)
 
+    def test_what_was_not_asked_is_not_known(self) -> None:
+        """Seen to fail: take it for ill."""
+        status = status_of(observed(health=Health("NotAsked", "from outside")), {}, NOW)
+
+        assert condition(status, "Healthy")["status"] == "Unknown"
+        assert condition(status, "Ready")["status"] == "Unknown"
+
     def test_a_conditions_time_is_when_it_changed(self) -> None:
         """Seen to fail: write the time of each look; keep it for ever."""
         first = status_of(observed(), {}, NOW)

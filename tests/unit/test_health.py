@@ -63,6 +63,20 @@ def context(held: Held, folder: Path) -> ssl.SSLContext:
     return found
 
 
+@pytest.fixture(autouse=True)
+def _inside(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.96.0.1")
+
+
+def test_from_outside_of_the_cluster_it_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A person's `registry-gc endpoint` must not publish that it is ill. Seen to fail: say so."""
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST")
+    found = ask(Address("one.registry.svc.invalid", 5000), "http")
+
+    assert (found.reason, found.healthy) == ("NotAsked", False)
+    assert "not reached from outside" in found.message
+
+
 def without_identifiers() -> bytes:
     """Return a certificate that signed itself, as people make them, and its key."""
     key = ec.generate_private_key(ec.SECP256R1())

@@ -372,7 +372,7 @@ class TestWhatGoesWrongBefore:
         assert error.what == (
             f"the sidecar of registry-1 does not answer at 127.0.0.1:{settings.port}"
         )
-        assert "NetworkPolicy" in error.next_step
+        assert "run it in a Job" in error.next_step  # it is asked from outside of a cluster
         assert error.exit_code == 5
 
 

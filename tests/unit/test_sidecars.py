@@ -1,16 +1,20 @@
 """One request to a sidecar: what it sends, and what it takes for an answer."""
 
+import math
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 
+from registry_gc import sidecars
 from registry_gc.errors import ConfigurationError
 from registry_gc.release_pods import Pod
 from registry_gc.sidecars import Access, Sidecar, SidecarSilentError
+from support.registry_process import free_port
 
 
 @contextmanager
@@ -70,3 +74,21 @@ class TestTheAnswer:
             sidecar(port, token).request("GET", "/status")
 
         assert "registry-1 does not answer" in raised.value.what
+
+    def test_from_outside_of_the_cluster_it_says_where_to_run_it(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """And soon. Seen to fail: tell of NetworkPolicies; wait for two minutes."""
+        (tmp_path / "token").write_text("secret")
+        monkeypatch.setattr(sidecars, "_PATIENCE_OUTSIDE", 0.05)
+        monkeypatch.setattr(sidecars, "_PAUSE", 0.01)
+        monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.96.0.1")
+        asked = replace(sidecar(free_port(), tmp_path / "token"), deadline=math.inf)
+        with pytest.raises(SidecarSilentError) as inside:
+            asked.request("GET", "/status")
+        monkeypatch.delenv("KUBERNETES_SERVICE_HOST")
+        with pytest.raises(SidecarSilentError) as outside:
+            asked.patiently("GET", "/status")
+
+        assert "NetworkPolicy" in inside.value.next_step
+        assert "kubectl create job --from=cronjob/" in outside.value.next_step

@@ -38,8 +38,10 @@ def arguments_of(render: Renderer, *values: dict[str, Any]) -> list[str]:
 class TestEveryScenario:
     @pytest.fixture
     def pod(self, scenario: dict[str, Any], render: Renderer) -> Object:
-        """Return the pod, also of a scenario that has turned it off or has no Service."""
-        return pod_of(render, scenario, {"service": {"create": True}, "tests": {"enabled": True}})
+        """Return the pod, also of a scenario that has turned it off or leaves it no way in."""
+        open_to_all = {"tls": {"clientCA": {"required": False}}}
+        there = {"service": {"create": True}, "tests": {"enabled": True}}
+        return pod_of(render, scenario, there, open_to_all)
 
     def test_no_traffic_reaches_it(self, pod: Object) -> None:
         """risadams' has the labels that its Service selects. Seen to fail: podLabels "registry"."""

@@ -16,7 +16,7 @@ from helm_chart_test import (
 from helm_chart_test.fixtures import Renderer
 from registry_gc.addresses import Address
 from registry_gc.endpoint_object import Observed, applied, size, spec_of, status_of
-from registry_gc.errors import ConfigurationError
+from registry_gc.errors import ConfigurationError, GuardError, StorageError
 from registry_gc.exposure import NodeHost, Outside, Wanted
 from registry_gc.health import Health
 from registry_gc.ownership import Owner
@@ -93,6 +93,23 @@ def test_helm_waits_for_no_job_longer_than_it_waits_itself(render: Renderer) -> 
         assert limits["remove"] == (270 if values is trusting else 150)
     longer = {**trusting, "nodeTrust": {"enabled": True, "removeTimeout": "10m"}}
     assert jobs(render(longer))["remove"]["spec"]["activeDeadlineSeconds"] == 750
+
+
+def test_what_the_script_says_is_an_answer_and_a_pod_that_did_not_run_is_none(
+    render: Renderer,
+) -> None:
+    """A node's hiccup must not fail an install; a removal that failed must not look done.
+
+    Seen to fail: backoffLimit 0, with a StartError of runc on a busy node; no podFailurePolicy.
+    """
+    for name in ("now", "remove"):
+        spec = jobs(render(ON))[name]["spec"]
+        (rule,) = spec["podFailurePolicy"]["rules"]
+        assert spec["backoffLimit"] == 2
+        assert (rule["action"], rule["onExitCodes"]["operator"]) == ("FailJob", "In")
+        codes = {each.exit_code for each in (ConfigurationError, GuardError, StorageError)}
+        assert codes <= set(rule["onExitCodes"]["values"])
+        assert spec["template"]["spec"]["containers"][0]["name"] == "endpoint"
 
 
 def test_the_jobs_are_hooks_and_what_they_need_is_there_before(render: Renderer) -> None:

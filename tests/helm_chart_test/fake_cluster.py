@@ -24,7 +24,7 @@ _KINDS: dict[str, Sequence[str]] = {
     "batch/v1": ("CronJob", "Job"),
     "networking.k8s.io/v1": ("Ingress", "NetworkPolicy"),
     "policy/v1": ("PodDisruptionBudget",),
-    "rbac.authorization.k8s.io/v1": ("Role", "RoleBinding"),
+    "rbac.authorization.k8s.io/v1": ("ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"),
 }
 
 
@@ -78,7 +78,12 @@ def _discovery(known: Kinds) -> dict[str, Any]:
             "kind": "APIResourceList",
             "groupVersion": version,
             "resources": [
-                {"name": _plural(kind), "kind": kind, "namespaced": True, "verbs": ["get"]}
+                {
+                    "name": _plural(kind),
+                    "kind": kind,
+                    "namespaced": not kind.startswith("Cluster"),
+                    "verbs": ["get"],
+                }
                 for kind in kinds
             ],
         }

@@ -252,3 +252,21 @@ object like any other.
 {{- end }}
 {{- include "docker-registry.annotations" (list (index . 0) $hook) }}
 {{- end }}
+
+{{- /*
+docker-registry.endpoint.tries (no context): of a Job that Helm waits for, as the first lines of its spec. What
+the script itself says by its exit code is an answer, and a second try of a removal would no longer find what
+the first has left; a pod that never came to run it, or was evicted, is tried again.
+*/}}
+{{- define "docker-registry.endpoint.tries" -}}
+backoffLimit: 2
+podFailurePolicy:
+  rules:
+    - action: FailJob
+      onExitCodes:
+        containerName: endpoint
+        operator: In
+        values: [1, 2, 3, 4, 5]
+{{- /* A failed one stays to be read, but not after the release is gone. */}}
+ttlSecondsAfterFinished: 86400
+{{- end }}

@@ -28,10 +28,7 @@ metadata:
     {{- include "docker-registry.newLabels" (list $root "endpoint") | nindent 4 }}
   {{- include "docker-registry.endpoint.hook" (list $root .event .weight) | nindent 2 }}
 spec:
-  {{- /* Once: what a second try no longer finds would look as if all had gone well. */}}
-  backoffLimit: 0
-  {{- /* A failed one stays to be read, but not after the release is gone. */}}
-  ttlSecondsAfterFinished: 86400
+  {{- include "docker-registry.endpoint.tries" $root | nindent 2 }}
   {{- /* The nodes' time; and that of a pod that starts, and of a run of the CronJob that goes on. */}}
   {{- $nodes := ternary (include "docker-registry.seconds" ($named.GC_TRUST_TIMEOUT | default "2m") | int) 0 (not (empty $named.GC_TRUST)) }}
   activeDeadlineSeconds: {{ add 150 $nodes }}

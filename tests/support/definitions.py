@@ -85,10 +85,11 @@ class Definition:
 
 
 @contextmanager
-def defined(cluster: Cluster) -> Iterator[Definition]:
-    """Have the definition in the cluster meanwhile."""
+def defined(cluster: Cluster, manager: str = "kubectl") -> Iterator[Definition]:
+    """Have the definition in the cluster meanwhile, as `manager` applies it."""
     made = Definition(cluster)
-    cluster.kubectl("apply", "--server-side", "-f", "-", input=made.text)
+    by = f"--field-manager={manager}"
+    cluster.kubectl("apply", "--server-side", by, "-f", "-", input=made.text)
     try:
         made.wait()
         yield made

@@ -4,9 +4,12 @@ from typing import Any
 
 import pytest
 
-from helm_chart_test import Object, containers, object_id, pod_template
+from helm_chart_test import Object, containers, merged, object_id, pod_template
 from helm_chart_test.fixtures import Renderer
 from support.chart import problems
+from support.granted import granted
+from support.rendered import environment
+from support.rights import HOOK
 
 RULE = {"requiredDuringSchedulingIgnoredDuringExecution": [{"topologyKey": "zone"}]}
 TERMS = {"nodeSelectorTerms": [{"matchExpressions": [{"key": "a", "operator": "Exists"}]}]}
@@ -14,7 +17,7 @@ NODES = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": TERM
 
 
 def hook_pod(objects: list[Object]) -> Object:
-    (found,) = (thing for thing in objects if thing["kind"] == "CronJob")
+    (found,) = (t for t in objects if object_id(t).endswith("-garbage-collector"))
     pod = pod_template(found)
     assert pod is not None
     spec: Object = pod["spec"]
@@ -51,6 +54,39 @@ def test_its_environment_is_the_hooks(render: Renderer) -> None:
     assert values["GC_TIMEOUT"] == "2h"
     assert values["GC_SELECTOR"] == "app=docker-registry,release=test"
     assert problems(rendered) == []
+
+
+@pytest.mark.parametrize(
+    ("values", "about"),
+    [
+        ({}, "Deployment/test-docker-registry"),
+        ({"useStatefulSet": True}, "StatefulSet/test-docker-registry"),
+        (
+            {"endpoint": {"enabled": True}},
+            "Deployment/test-docker-registry RegistryEndpoint/test-docker-registry",
+        ),
+    ],
+)
+def test_how_it_ended_is_told_among_the_events(
+    render: Renderer, values: dict[str, Any], about: str
+) -> None:
+    """And it may do just that: look at these objects, and write Events.
+
+    Seen to fail: the Deployment for a StatefulSet; no right to look at the RegistryEndpoint.
+    """
+    objects = render(merged({"garbageCollect": {"enabled": True}}, values))
+    (container,) = hook_pod(objects)["containers"]
+    assert environment(container)["GC_EVENTS_ABOUT"] == about
+    rights = HOOK | ({("get", "registryendpoints")} if "endpoint" in values else set())
+    assert granted(objects, "test-docker-registry-gc") == rights
+
+
+def test_without_events_it_may_only_list_pods(render: Renderer) -> None:
+    """Seen to fail: the rule over Events without its condition."""
+    objects = render({"garbageCollect": {"enabled": True, "hook": {"events": False}}})
+    (container,) = hook_pod(objects)["containers"]
+    assert "GC_EVENTS_ABOUT" not in environment(container)
+    assert granted(objects, "test-docker-registry-gc") == {("list", "pods")}
 
 
 def test_a_token_of_the_users_own_is_read_from_there(render: Renderer) -> None:

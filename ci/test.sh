@@ -45,7 +45,13 @@ timed() {
 cluster_and_e2e() {
     timed "cluster" python3 ci/cluster.py up || return
     timed "images" python3 ci/cluster.py images || return
-    timed "e2e" "$venv/bin/pytest" -q -n 3 --dist loadgroup "${marks[@]}" tests/e2e
+    local status=0
+    timed "e2e" "$venv/bin/pytest" -q -n 3 --dist loadgroup "${marks[@]}" --ignore tests/e2e/alone \
+        tests/e2e || status=1
+    # What stops a part of the cluster that all others need.
+    [ "${#marks[@]}" -gt 0 ] ||
+        timed "e2e, alone" "$venv/bin/pytest" -q -n 0 tests/e2e/alone || status=1
+    return "$status"
 }
 
 printf '== the cluster, the images and the tests on it: in the background, shown at the end\n'

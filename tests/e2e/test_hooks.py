@@ -16,7 +16,7 @@ from support.client import Manifest, image
 from support.cluster import Release
 from support.collector import PHASES
 from support.hooks import HookJob, denied, freezing, told, without_the_api
-from support.pushers import pushing
+from support.on_replicas import assert_all_pull, calmly_pushing
 from support.waiting import until
 
 pytestmark = pytest.mark.xdist_group("hooks")
@@ -45,7 +45,7 @@ class Hooked:
         """Delete an image and push others all the time; return the deleted one."""
         tag, doomed = self.doomed.pop()
         self.release.client().delete_manifest("app", doomed.digest)
-        with pushing(self.release.client, fast=1, slow=1, name=f"beside-{tag}") as pushes:
+        with calmly_pushing(self.release, f"beside-{tag}") as pushes:
             pushes.wait_for_more(2)
             yield doomed
             pushes.wait_for_more(2)
@@ -53,7 +53,7 @@ class Hooked:
         self.pushed += [
             (f"beside-{tag}", name, manifest) for name, manifest in pushes.acknowledged.items()
         ]
-        self.assert_all_pull()
+        assert_all_pull(self.release, pushes, f"beside-{tag}")
 
     def push_again(self, doomed: Manifest) -> None:
         """Push what was deleted, and is just being collected."""
@@ -125,7 +125,7 @@ def test_a_killed_hook_leaves_a_collection_that_ends_well(hooked: Hooked, phase:
     with hooked.in_use() as doomed:
         with freezing(release, phase) as frozen:
             job = HookJob.begun(release, f"killed-in-{phase}")
-            frozen.wait()
+            assert frozen.wait() == phase
             assert release.status()["phase"] == phase
             job.kill()
             assert job.end().code == 137
@@ -172,7 +172,7 @@ def test_the_api_is_away_for_half_a_minute(hooked: Hooked) -> None:
         hooked.push_again(doomed)
 
     assert ended.code == 0, ended.logs
-    assert f"Deleted {_BLOBS} blobs" in ended.logs
+    assert ended.deleted == _BLOBS, ended.logs
     assert told(release)[-1][:2] == ("Normal", "Collected")
 
 

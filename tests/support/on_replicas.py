@@ -4,13 +4,17 @@ import http.client
 import json
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
 
+from support.client import OCI_MANIFEST, Client
 from support.cluster import Release
-from support.pushers import Pushes
+from support.pushers import Pushes, pushing
 
+_BETWEEN = 0.3  # seconds from one push to the next
 READ_ONLY, WRITABLE = 405, 400
 """What a push gets that is none: it writes nothing either way."""
 
@@ -20,7 +24,7 @@ said = []
 for method, body in (("PUT", b"{}"), ("GET", None)):
     connection = http.client.HTTPConnection("127.0.0.1", 5000, timeout=10)
     try:
-        connection.request(method, sys.argv[1], body)
+        connection.request(method, sys.argv[1], body, {"Accept": sys.argv[2]})
         said.append(connection.getresponse().status)
     except OSError:
         said.append(0)
@@ -56,7 +60,7 @@ class Replica:
 
     def answers(self, repository: str, tag: str) -> tuple[int, int]:
         """Return what a push that is none gets, and what a pull gets."""
-        push, pull = self._python(_ASK_REGISTRY, f"/v2/{repository}/manifests/{tag}")
+        push, pull = self._python(_ASK_REGISTRY, f"/v2/{repository}/manifests/{tag}", OCI_MANIFEST)
         return push, pull
 
     @property
@@ -112,7 +116,8 @@ class SwitchWatch:
         connection = http.client.HTTPConnection("127.0.0.1", self.release.port, timeout=2)
         try:
             body = b"{}" if method == "PUT" else None
-            connection.request(method, f"/v2/{self.repository}/manifests/{self.tag}", body)
+            path = f"/v2/{self.repository}/manifests/{self.tag}"
+            connection.request(method, path, body, {"Accept": OCI_MANIFEST})
             return connection.getresponse().status
         except (OSError, http.client.HTTPException):
             return 0
@@ -147,6 +152,18 @@ class SwitchWatch:
         """Return the figures of a switch."""
         pieces = " + ".join(f"{gap:.1f}" for gap in self.silences) or "0"
         return f"read-only for {self.read_only:.1f} s, pulls unanswered for {pieces} s"
+
+
+@contextmanager
+def calmly_pushing(release: Release, name: str = "pushed") -> Iterator[Pushes]:
+    """Push from two clients, a fast and a slow one, which leave the machine to others too."""
+
+    def client() -> Client:
+        threading.Event().wait(_BETWEEN)
+        return Client(f"http://{release.address}")
+
+    with pushing(client, fast=1, slow=1, name=name) as pushes:
+        yield pushes
 
 
 def assert_all_pull(release: Release, pushes: Pushes, repository: str = "pushed") -> None:

@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+from collections.abc import Mapping
 
 from support.checkout import ROOT, tool
 from support.cluster import Release
@@ -21,8 +22,13 @@ def shell_block(page: str, heading: str, number: int = -1) -> list[str]:
     return str(found[number]).splitlines()
 
 
-def shell(release: Release, *lines: str, timeout: float = 600, **environment: str) -> str:
-    """Run lines in one shell, in the release's folder and namespace, `./chart` beside it."""
+def shell(
+    release: Release, *lines: str, env: Mapping[str, str] | None = None, check: bool = True
+) -> str:
+    """Run lines in one shell, in the release's folder and namespace, `./chart` beside it.
+
+    Return what they print; with `check=False` nothing if one fails.
+    """
     folder = release.scratch
     programs = folder / "bin"
     programs.mkdir(exist_ok=True)
@@ -38,7 +44,6 @@ def shell(release: Release, *lines: str, timeout: float = 600, **environment: st
     run(programs / "kubectl", *context, env=known)
     path = {"PATH": f"{programs}:{os.environ['PATH']}"}
     script = "\n".join(["set -euo pipefail", *lines])
-    done = run(
-        "bash", "-c", script, env={**known, **path, **environment}, cwd=folder, timeout=timeout
-    )
-    return done.stdout
+    environment = {**known, **path, **(env or {})}
+    done = run("bash", "-c", script, env=environment, cwd=folder, timeout=600, check=check)
+    return done.stdout if done.returncode == 0 else ""

@@ -7,6 +7,7 @@ import pytest
 
 from helm_chart_test import Object, containers, merged, object_id, pod_template
 from helm_chart_test.fixtures import Renderer
+from registry_gc import errors
 from support.checkout import ROOT
 
 VALUES = ROOT / "ci" / "values"
@@ -158,13 +159,19 @@ def test_the_preflight_uses_only_what_comes_with_it(render: Renderer) -> None:
     """Before an install the release's objects do not exist, before an upgrade they are old.
 
     Seen to fail: the Job's environment from `<fullname>-secret`; its serviceAccountName from the
-    values.
+    values; no podFailurePolicy, so that a wrong configuration is read three times.
     """
     values = merged(VALUES / "collected-with-everything.yaml")
     rendered = kinds(render(values))
     job = rendered["Job/test-docker-registry-preflight"]
     assert job["spec"]["activeDeadlineSeconds"] == 90
-    assert job["spec"]["backoffLimit"] == 0
+    # Its own exit codes are final; a pod that never ran is tried again.
+    assert job["spec"]["backoffLimit"] == 2
+    (rule,) = job["spec"]["podFailurePolicy"]["rules"]
+    assert rule["action"] == "FailJob"
+    assert rule["onExitCodes"]["containerName"] == "preflight"
+    ours = {each.exit_code for each in vars(errors).values() if hasattr(each, "exit_code")}
+    assert set(rule["onExitCodes"]["values"]) == ours | {1}
     pod = job["spec"]["template"]["spec"]
     own = "test-docker-registry-preflight"
     assert pod["serviceAccountName"] == own

@@ -177,7 +177,7 @@ def test_the_user_says_where_and_how_it_runs(render: Renderer) -> None:
     assert metadata["labels"]["cost-centre"] == "7"
     assert "app" not in metadata["labels"]  # or the Service would send it the registry's traffic
     assert container(objects)["resources"]["limits"] == {"memory": "64Mi"}
-    # The API server refuses the default's `rollingUpdate` beside it.
+    # The API server refuses our own `rollingUpdate` beside it.
     assert daemon_set(objects)["spec"]["updateStrategy"] == {"type": "OnDelete"}
 
 

@@ -44,6 +44,7 @@ _CERT_MANAGER = {"tls": {"mode": "certManager", "names": ["a.example.com"],
     "certManager": {"issuerRef": {"name": "i"}}}}  # fmt: skip
 
 _ENDPOINT = {"endpoint": {"enabled": True}, "service": {"type": "NodePort"}}
+_TRUSTING = merged(_ENDPOINT, {"nodeTrust": {"enabled": True}})
 
 CONTEXTS: dict[str, dict[str, Any]] = {
     "": {},
@@ -61,6 +62,8 @@ CONTEXTS: dict[str, dict[str, Any]] = {
     "garbageCollect.tokenRef": merged(_COLLECTED, {"garbageCollect": {"token": "",
         "tokenRef": {"name": "n"}}}),
     "gcs": {"storage": "gcs", "gcs": {"bucket": "b"}},
+    **dict.fromkeys((f"garbageCollect.readOnly{each}" for each in ("Expires", "Timeout")),
+        merged(_COLLECTED, {"garbageCollect": {"readOnly": True}})),
     "global.storageClass": _CLAIM,
     "httproute": {"httproute": {"enabled": True, "parentRefs": [{"name": "g"}]}},
     "ingress": {"ingress": {"enabled": True}},
@@ -71,6 +74,8 @@ CONTEXTS: dict[str, dict[str, Any]] = {
             "prometheusRule": {"enabled": False}}})),
     "networkPolicy": merged(_METRICS, _COLLECTED, {"networkPolicy": {"enabled": True,
         "allowExternal": False, "egress": {"enabled": True}}}),
+    "nodeTrust": _TRUSTING,
+    "nodeTrust.via": merged(_TRUSTING, {"nodeTrust": {"host": "registry.lan:5000"}}),
     "persistence": _CLAIM,
     "persistence.hostPath": {"persistence": {"hostPath": {"path": "/srv"}}},
     "persistence.keep": _CLAIM,
@@ -172,6 +177,8 @@ OTHERS: dict[str, Any] = {
     "garbageCollect.mode": "sidecar",
     "garbageCollect.period": "6h",
     "garbageCollect.quarantine": "7d",
+    "garbageCollect.readOnlyExpires": "20m",
+    "garbageCollect.readOnlyTimeout": "20m",
     "garbageCollect.restart": "always",
     "garbageCollect.restartPolicy": "Never",
     "garbageCollect.schedule": "0 2 * * *",
@@ -206,6 +213,12 @@ OTHERS: dict[str, Any] = {
     "networkPolicy.metricsFrom": _PEER,
     "networking.type": "ingress",
     "nodeSelector": {"disk": "ssd"},
+    "nodeTrust.host": "registry.lan:5000",
+    "nodeTrust.hostFolder": "/var/lib/rancher/k3s/agent/etc/containerd",
+    "nodeTrust.removeTimeout": "90s",
+    "nodeTrust.runtime": "crio",
+    "nodeTrust.updateStrategy": {"type": "OnDelete"},
+    "nodeTrust.via": "NodeAddress",
     "persistence.accessMode": "ReadWriteMany",
     "persistence.accessModes": ["ReadWriteMany"],
     "persistence.hostPath.path": "/other",

@@ -123,8 +123,8 @@ def _kept(
         settings.owner.check(
             found,
             "Secret",
-            "if it is your certificate, name it in tlsSecretName and leave tls.mode: secret; "
-            "otherwise remove it",
+            "if it is your certificate, copy it under another name, and name that in "
+            "tlsSecretName, with tls.mode: secret; otherwise remove it",
         )
     held = _held(secret, authority)
     renewal = renewed(held, terms, now)

@@ -7,7 +7,7 @@ gets its address late, certificates end. Each run looks at everything anew and r
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from registry_gc import certificate_secrets, hosting
@@ -28,6 +28,7 @@ from registry_gc.endpoint_settings import EndpointSettings
 from registry_gc.errors import CollectorError, StorageError
 from registry_gc.events import Events
 from registry_gc.exposure import (
+    ROUTE_PENDING,
     Outside,
     Scheme,
     Seen,
@@ -57,6 +58,8 @@ _NODES = path_of("v1", "nodes")
 _NOW = (
     90.0  # seconds for the API, in all: Helm waits, and by default not for more than five minutes
 )
+_LOOKS, _BETWEEN_LOOKS = 5, 2.0  # seconds
+_STARTS = 45.0  # seconds for a registry that is just being started
 _ATTEMPTS = 3  # another run may write at the same time; the second sees what the first made
 
 _REMOVED = "the release is being uninstalled: nothing was made"
@@ -64,6 +67,15 @@ _PASSING = (StorageError, ApiConflictError)  # an API that is away; somebody who
 
 Echo = Callable[[str], object]
 _Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True, slots=True)
+class _Published:
+    """What was seen, the RegistryEndpoint as it was, and its status now."""
+
+    observed: Observed
+    before: Mapping[str, Any]
+    status: Mapping[str, Any]
 
 
 def look(api: Api, settings: EndpointSettings, echo: Echo) -> Seen:
@@ -103,15 +115,26 @@ def publish(
     may_be_made: Callable[[Object | None], bool] = lambda _found: True,
 ) -> None:
     """Bring the RegistryEndpoint and the ConfigMap up to date. Raises CollectorError."""
+    if published := _published(api, settings, seen, echo, may_be_made):
+        _say(api, settings, published, echo)
+
+
+def _published(
+    api: Api,
+    settings: EndpointSettings,
+    seen: Seen,
+    echo: Echo,
+    may_be_made: Callable[[Object | None], bool] = lambda _found: True,
+) -> _Published | None:
     if not settings.name:
-        return
+        return None
     api = replace(api, consequence=NOTHING)
     for attempt in range(_ATTEMPTS):
         before = api.get(_path(settings))
         settings.owner.check(before, KIND, "remove it, or give the release another name")
         if not may_be_made(before):
             echo(_REMOVED)
-            return
+            return None
         try:
             found = _apply(api, settings, before)
             break
@@ -126,7 +149,27 @@ def publish(
     api.apply(f"{_path(settings)}/status", body, MANAGER)
     if settings.hosting:
         hosting.keep(api, settings.owner, status, MANAGER, echo)
-    _say(api, settings, observed, before or {}, status, echo)
+    return _Published(observed, before or {}, status)
+
+
+def _publish_patiently(api: Api, settings: EndpointSettings, seen: Seen, echo: Echo) -> None:
+    """Publish at once, and again if the registry, which may only just start, answers soon."""
+    published = _published(api, settings, seen, echo)
+    if published is None:
+        return
+    before, inside = published.before, for_pods(seen)
+    until = time.monotonic() + _STARTS
+    while (
+        published.observed.health.reason == "NoAnswer"
+        and settings.service
+        and time.monotonic() < until
+    ):
+        api.sleep(_BETWEEN_LOOKS)
+        health = _health(inside, seen.pod_scheme, published.observed.pod_bundle)
+        if health.reason != "NoAnswer":
+            published = _published(api, settings, seen, echo) or published
+            break
+    _say(api, settings, replace(published, before=before), echo)
 
 
 def _apply(api: Api, settings: EndpointSettings, before: Object | None) -> Object:
@@ -181,14 +224,24 @@ def run_now(api: Api, settings: EndpointSettings, echo: Echo) -> None:
     """
     api = replace(api, ends=time.monotonic() + _NOW)
     failures = _Failures(Events(api, settings.namespace, settings.about, echo))
-    if seen := failures.of(lambda: look(replace(api, consequence=NOTHING), settings, echo)):
+    if seen := failures.of(lambda: _look_now(replace(api, consequence=NOTHING), settings, echo)):
         failures.of(lambda: keep_certificate(api, settings, seen, echo))
-        failures.of(lambda: publish(api, settings, seen, echo))
+        failures.of(lambda: _publish_patiently(api, settings, seen, echo))
     lasting = [each for each in failures.found if not isinstance(each, _PASSING)]
     if lasting:
         raise lasting[0]
     for error in failures.found:
         echo(f"{error.what} ({error.why}); the schedule tries again")
+
+
+def _look_now(api: Api, settings: EndpointSettings, echo: Echo) -> Seen:
+    """Look, and give a Gateway's controller a moment for a route that was just made."""
+    for _ in range(_LOOKS):
+        seen = look(api, settings, echo)
+        if outside(settings.wanted, seen).reason != ROUTE_PENDING:
+            return seen
+        api.sleep(_BETWEEN_LOOKS)
+    return look(api, settings, echo)
 
 
 class _Failures:
@@ -290,18 +343,12 @@ def _last_collection(api: Api, settings: EndpointSettings) -> dict[str, Any] | N
     return max(found, key=lambda each: str(each["finished"]), default=None)
 
 
-def _say(
-    api: Api,
-    settings: EndpointSettings,
-    observed: Observed,
-    before: Mapping[str, Any],
-    status: Mapping[str, Any],
-    echo: Echo,
-) -> None:
+def _say(api: Api, settings: EndpointSettings, published: _Published, echo: Echo) -> None:
     """Print what was published; an Event tells of what has become better or worse."""
-    ready = _ready(status)
+    observed = published.observed
+    ready = _ready(published.status)
     echo(f"{KIND} {settings.name}: {_line(observed.clients)}; {observed.health.message}")
-    old = _ready(before.get("status") or {})
+    old = _ready(published.before.get("status") or {})
     is_as_before = old.get("status") == ready["status"] and old.get("reason") == ready["reason"]
     if is_as_before or ready["status"] == "Unknown":
         return

@@ -28,6 +28,7 @@ Scheme = Literal["http", "https"]
 Via = Literal["Loopback", "NodeAddress", "Clients"]
 Trust = Literal["Clients", "Pods"]
 
+ROUTE_PENDING = "HTTPRoutePending"
 EXCLUDED = "node.kubernetes.io/exclude-from-external-load-balancers"
 _MOST_NODES = 32  # in a status: more are of no use to anybody who looks for an address
 
@@ -217,16 +218,14 @@ def _by_route(wanted: Wanted, route: Object) -> Outside:
     is_standard = port == (443 if scheme == "https" else 80)
     hosts = _addresses(spec.get("hostnames") or ())
     found = tuple(Address(each.host, 0 if is_standard else port) for each in hosts)
-    for parent in (route.get("status") or {}).get("parents") or ():
-        for condition in parent.get("conditions") or ():
-            if condition.get("type") == "Accepted" and condition.get("status") == "False":
-                message = condition.get("message") or condition.get("reason")
-                return Outside(
-                    "HTTPRouteNotAccepted",
-                    scheme=scheme,
-                    secret=wanted.secret,
-                    pending=f"the Gateway does not accept the HTTPRoute: {message}",
-                )
+    said = list(_acceptances(route))
+    if not any(each.get("status") == "True" for each in said):
+        reason, pending = ROUTE_PENDING, "no Gateway has accepted the HTTPRoute yet"
+        if refusal := next((each for each in said if each.get("status") == "False"), None):
+            message = refusal.get("message") or refusal.get("reason")
+            reason = "HTTPRouteNotAccepted"
+            pending = f"the Gateway does not accept the HTTPRoute: {message}"
+        return Outside(reason, scheme=scheme, secret=wanted.secret, pending=pending)
     if not found:
         return Outside(
             "HTTPRouteWithoutHost",
@@ -235,6 +234,16 @@ def _by_route(wanted: Wanted, route: Object) -> Outside:
             pending="the HTTPRoute names no host; set endpoint.addresses",
         )
     return Outside("HTTPRoute", found, scheme, wanted.secret)
+
+
+def _acceptances(route: Object) -> Iterator[Mapping[str, Any]]:
+    """Yield what each Gateway's controller says of this route, as it is now."""
+    generation = (route.get("metadata") or {}).get("generation", 0)
+    for parent in (route.get("status") or {}).get("parents") or ():
+        for condition in parent.get("conditions") or ():
+            is_old = condition.get("observedGeneration", generation) < generation
+            if condition.get("type") == "Accepted" and not is_old:
+                yield condition
 
 
 def _by_load_balancer(seen: Seen, service: Object) -> Outside:

@@ -50,6 +50,9 @@ NODES = path_of("v1", "nodes")
 BUNDLE = renewed(Held(), Terms("test", ("a",)), datetime.now(UTC)).held.bundle.decode().strip()
 
 
+BAD = Health("NoAnswer", "refused")
+
+
 @pytest.fixture(autouse=True)
 def _nobody_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(withdrawal, "_HOLD", 0.0)
@@ -707,6 +710,61 @@ class TestNow:
         endpoint.run_now(api, self.SETTINGS, lambda _: None)
 
         assert time.monotonic() - began < 5
+
+    @pytest.mark.parametrize(
+        ("starts", "event"),
+        [(True, ("Normal", "Reachable")), (False, ("Warning", "NoAnswer"))],
+    )
+    def test_a_registry_that_only_just_starts_has_a_moment(
+        self,
+        fake: FakeKubernetes,
+        monkeypatch: pytest.MonkeyPatch,
+        starts: bool,
+        event: tuple[str, str],
+    ) -> None:
+        """Without `helm --wait` the Job comes before the pod is ready; one Event, at the end.
+
+        Seen to fail: say what it was at first; do not ask again; say it only then.
+        """
+        monkeypatch.setattr(endpoint, "_STARTS", 0.2)
+        answers = [BAD] * 2
+        good = Health("Answers", "it answers", healthy=True)
+        monkeypatch.setattr(
+            endpoint, "ask", lambda *_: answers.pop() if answers else good if starts else BAD
+        )
+        api, _ = api_of(fake)
+        published: list[bool] = []
+
+        def passes(_seconds: float) -> None:
+            published.append(status(fake)["health"]["healthy"])
+            time.sleep(0.02)
+
+        endpoint.run_now(replace(api, sleep=passes), self.SETTINGS, lambda _: None)
+
+        assert published[0] is False
+        assert status(fake)["health"]["healthy"] is starts
+        assert events(fake) == [event]
+
+    def test_a_gateway_has_a_moment_for_a_route_that_was_just_made(
+        self, fake: FakeKubernetes
+    ) -> None:
+        """Seen to fail: look once, and publish that nobody has taken it."""
+        route = path_of("gateway.networking.k8s.io/v1", "httproutes", "registry", "one")
+        spec = {"hostnames": ["a.example"], "parentRefs": [{"name": "g"}]}
+        fake.objects.put(route, {"spec": spec})
+        api, direct = api_of(fake)
+
+        def takes(seconds: float) -> None:
+            accepted = {"conditions": [{"type": "Accepted", "status": "True"}]}
+            fake.objects.put(route, {"spec": spec, "status": {"parents": [accepted]}})
+            direct.slept.append(seconds)
+
+        endpoint.run_now(
+            replace(api, sleep=takes), replace(self.SETTINGS, route="one"), lambda _: None
+        )
+
+        assert status(fake)["clients"]["addresses"] == ["a.example"]
+        assert direct.slept == [2.0]
 
     def test_what_somebody_has_to_mend_fails_it(self, fake: FakeKubernetes) -> None:
         """Seen to fail: leave that to the schedule too."""

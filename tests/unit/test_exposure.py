@@ -282,6 +282,33 @@ class TestHTTPRoute:
         assert (found.reason, found.addresses) == ("HTTPRouteNotAccepted", ())
         assert "no such listener" in found.pending
 
+    @pytest.mark.parametrize("status", [{}, {"parents": []}, {"parents": [{"conditions": []}]}])
+    def test_one_that_nobody_has_taken(self, status: dict[str, Any]) -> None:
+        """Its Gateway is not there, say. Seen to fail: take silence for yes."""
+        found = outside(NOBODY, seen(route={**self.route("a.example"), "status": status}))
+
+        assert (found.reason, found.addresses) == ("HTTPRoutePending", ())
+
+    def test_one_gateway_of_several_is_enough(self) -> None:
+        """Seen to fail: want all of them."""
+        route = self.route("a.example", accepted="False")
+        route["status"]["parents"] += self.route("a.example")["status"]["parents"]
+
+        assert outside(NOBODY, seen(route=route)).reason == "HTTPRoute"
+
+    def test_what_was_said_of_an_older_route_says_nothing(self) -> None:
+        """Right after an upgrade. Seen to fail: do not compare the generations."""
+        route = self.route("a.example") | {"metadata": {"generation": 3}}
+        condition = route["status"]["parents"][0]["conditions"][0]
+        condition["observedGeneration"] = 2
+        before = outside(NOBODY, seen(route=route)).reason
+        condition["observedGeneration"] = 3
+
+        assert (before, outside(NOBODY, seen(route=route)).reason) == (
+            "HTTPRoutePending",
+            "HTTPRoute",
+        )
+
     @pytest.mark.parametrize("hosts", [[], ["*.example.com"]])
     def test_without_a_host_that_anybody_could_use(self, hosts: list[str]) -> None:
         assert outside(NOBODY, seen(route=self.route(*hosts))).reason == "HTTPRouteWithoutHost"

@@ -77,21 +77,27 @@ def test_from_outside_of_the_cluster_it_is_not_known(monkeypatch: pytest.MonkeyP
     assert "not reached from outside" in found.message
 
 
-def without_identifiers() -> bytes:
-    """Return a certificate that signed itself, as people make them, and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "registry")])
+def without_identifiers() -> tuple[bytes, bytes]:
+    """Return an authority as people make them, and a certificate of its with the key."""
     now = datetime.now(UTC)
-    host = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
-    made = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    keys = [ec.generate_private_key(ec.SECP256R1()) for _ in range(2)]
+    names = [
+        x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]) for name in ("a CA", "registry")
+    ]
+    made = [
+        x509.CertificateBuilder(names[0], name, key.public_key(), x509.random_serial_number())
         .not_valid_before(now - timedelta(hours=1))
         .not_valid_after(now + timedelta(days=1))
-        .add_extension(host, critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    return made.public_bytes(Encoding.PEM) + private
+        .add_extension(x509.BasicConstraints(ca=key is keys[0], path_length=None), critical=True)
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False
+        )
+        .sign(keys[0], hashes.SHA256())
+        .public_bytes(Encoding.PEM)
+        for name, key in zip(names, keys, strict=True)
+    ]
+    private = keys[1].private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return made[0], made[1] + private
 
 
 @pytest.mark.parametrize(
@@ -148,12 +154,12 @@ class TestTLS:
             return made
 
         monkeypatch.setattr(ssl, "create_default_context", strict)
-        plain = without_identifiers()
+        authority, plain = without_identifiers()
         (tmp_path / "both").write_bytes(plain)
         found = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         found.load_cert_chain(tmp_path / "both")
         with registry(200, found) as address:
-            said = ask(address, "https", plain.decode())
+            said = ask(address, "https", authority.decode())
 
         assert said.healthy, said
 

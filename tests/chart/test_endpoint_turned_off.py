@@ -36,10 +36,11 @@ def upgrade(request: pytest.FixtureRequest, tmp_path: Path) -> Upgrade:
         before: dict[str, Any], after: dict[str, Any], owner: dict[str, str] = OWNER
     ) -> list[Object]:
         options: dict[str, Any] = {"chart": CHART, "helm": helm_of(helm)}
+        kinds = ("CronJob", "DaemonSet", "Deployment")
         installed = [
-            _as_helm_makes_it(thing, owner)
+            _as_helm_makes_it(thing, owner if thing["kind"] == "CronJob" else OWNER)
             for thing in render(before, **options)
-            if thing["kind"] in ("CronJob", "DaemonSet")
+            if thing["kind"] in kinds
         ]
         with fake_cluster(installed, tmp_path, kinds=kinds_of(CHART)) as cluster:
             return render(after, upgrade=True, kubeconfig=cluster, **options)
@@ -48,7 +49,8 @@ def upgrade(request: pytest.FixtureRequest, tmp_path: Path) -> Upgrade:
 
 
 def _as_helm_makes_it(thing: Object, owner: dict[str, str]) -> Object:
-    metadata = {**thing["metadata"], "annotations": owner}
+    annotations = {**thing["metadata"].get("annotations", {}), **owner}
+    metadata = {**thing["metadata"], "annotations": annotations}
     return {**thing, "metadata": metadata}
 
 
@@ -164,6 +166,18 @@ def test_what_stays_as_it_is_removes_nothing(upgrade: Upgrade) -> None:
     assert removals(upgrade(NOTHING, NOTHING)) == {}
     changed = {"endpoint": {"addresses": ["a:1"], "schedule": "@hourly"}}
     assert removals(upgrade(EVERYTHING, merged(EVERYTHING, changed))) == {}
+
+
+def test_who_never_had_a_script_is_asked_for_no_cron_job(tmp_path: Path) -> None:
+    """Helm fails where its user may not read what a template looks up.
+
+    Seen to fail: the CronJob looked up at each upgrade.
+    """
+    options: dict[str, Any] = {"chart": CHART, "helm": helm_of("helm"), "upgrade": True}
+    (deployment,) = every(render(NOTHING, chart=CHART, helm=helm_of("helm")), "Deployment")
+    installed = _as_helm_makes_it(deployment, OWNER)
+    with fake_cluster([installed], tmp_path, unreadable=("CronJob", "DaemonSet")) as cluster:
+        assert render(NOTHING, kubeconfig=cluster, **options)
 
 
 def test_the_cron_job_of_another_release_says_nothing(upgrade: Upgrade) -> None:

@@ -6,7 +6,7 @@ also looks for what it would overwrite: an object of the release must say so, by
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -30,15 +30,21 @@ _KINDS: dict[str, Sequence[str]] = {
 
 @contextmanager
 def fake_cluster(
-    objects: Iterable[Object], folder: Path, *, kinds: Mapping[str, Sequence[str]] | None = None
+    objects: Iterable[Object],
+    folder: Path,
+    *,
+    kinds: Mapping[str, Sequence[str]] | None = None,
+    unreadable: Collection[str] = (),
 ) -> Iterator[Path]:
     """Serve these namespaced objects on loopback; yield the path of a kubeconfig in `folder`.
 
-    `kinds` are what the cluster serves besides: `{"example.com/v1": ["Example"]}`.
+    `kinds` are what the cluster serves besides: `{"example.com/v1": ["Example"]}`; `unreadable` are
+    those of which Helm's user may read none.
     """
     known = _KINDS | dict(kinds or {})
     answers = _discovery(known) | {_path(thing, known): thing for thing in objects}
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(answers))
+    hidden = tuple(f"/{_plural(kind)}/" for kind in unreadable)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(answers, hidden))
     thread = Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
@@ -49,13 +55,17 @@ def fake_cluster(
         thread.join()
 
 
-def _handler(answers: dict[str, Any]) -> type[BaseHTTPRequestHandler]:
+def _handler(answers: dict[str, Any], hidden: tuple[str, ...]) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            answer = answers.get(self.path.partition("?")[0])
-            missing = {"apiVersion": "v1", "kind": "Status", "reason": "NotFound", "code": 404}
-            body = json.dumps(answer if answer is not None else missing).encode()
-            self.send_response(200 if answer is not None else 404)
+            path = self.path.partition("?")[0]
+            code, answer = 200, answers.get(path)
+            if any(part in path for part in hidden):
+                code, answer = 403, _status("Forbidden", 403)
+            elif answer is None:
+                code, answer = 404, _status("NotFound", 404)
+            body = json.dumps(answer).encode()
+            self.send_response(code)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -65,6 +75,11 @@ def _handler(answers: dict[str, Any]) -> type[BaseHTTPRequestHandler]:
             """Say nothing: the base class writes each request to standard error."""
 
     return Handler
+
+
+def _status(reason: str, code: int) -> dict[str, Any]:
+    said = {"status": "Failure", "reason": reason, "message": reason, "code": code}
+    return {"apiVersion": "v1", "kind": "Status", **said}
 
 
 def _discovery(known: Kinds) -> dict[str, Any]:

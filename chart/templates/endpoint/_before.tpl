@@ -16,10 +16,23 @@ root context where they do not say another.
 {{- toYaml $map }}
 {{- end }}
 
+{{- /*
+docker-registry.workload.annotations: of the Deployment or StatefulSet: the user's, and that there is a script.
+Everybody who upgrades may read that object, and is asked for no CronJob where there never was one.
+*/}}
+{{- define "docker-registry.workload.annotations" -}}
+{{- $own := dict }}
+{{- if eq (include "docker-registry.endpoint.exists" .) "true" }}
+{{- $own = dict "docker-registry.dev/script" (include "docker-registry.endpoint.cronJob.name" .) }}
+{{- end }}
+{{- toYaml (merge $own (include "docker-registry.rendered" (list . .Values.deployment.annotations) | fromYaml)) }}
+{{- end }}
+
 {{- /* docker-registry.endpoint.before: a map: what the CronJob of the release before tells its script. */}}
 {{- define "docker-registry.endpoint.before" -}}
 {{- $env := list }}
-{{- if .Release.IsUpgrade }}
+{{- $workload := lookup "apps/v1" (include "docker-registry.workload.kind" .) (include "docker-registry.namespace" .) (include "docker-registry.fullname" .) }}
+{{- if and .Release.IsUpgrade (hasKey (dig "metadata" "annotations" dict $workload | default dict) "docker-registry.dev/script") }}
 {{- $found := lookup "batch/v1" "CronJob" (include "docker-registry.namespace" .) (include "docker-registry.endpoint.cronJob.name" .) }}
 {{- $notes := dig "metadata" "annotations" dict $found }}
 {{- if and (eq (get $notes "meta.helm.sh/release-name") .Release.Name) (eq (get $notes "meta.helm.sh/release-namespace") .Release.Namespace) }}

@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from helm_chart_test import definitions, fake_cluster, problems, served_kinds, served_versions
+from helm_chart_test import (
+    HelmError,
+    definitions,
+    fake_cluster,
+    problems,
+    served_kinds,
+    served_versions,
+)
 from helm_chart_test.fixtures import Renderer
 from helm_chart_test.plugin import custom_schemas
 from helm_chart_test.validating import kubernetes_versions
@@ -92,3 +99,12 @@ def test_a_packaged_chart_has_them_too(defining: Renderer, tmp_path: Path) -> No
         archive.add(defining.chart, "defining")
         archive.add(defining.chart / "crds", "defining/charts/other/crds")
     assert definitions(package) == definitions(defining.chart)
+
+
+def test_what_may_not_be_read_is_denied(tiny: Renderer, tmp_path: Path) -> None:
+    """As by a cluster: Helm fails then. Seen to fail: 404, which a lookup takes for nothing."""
+    with (
+        fake_cluster([], tmp_path, unreadable=("Secret",)) as kubeconfig,
+        pytest.raises(HelmError, match="Forbidden"),
+    ):
+        tiny({}, kubeconfig=kubeconfig)

@@ -80,7 +80,7 @@ class Pulls:
 
     release: Release
 
-    def pull(self, *wanted: tuple[Node, str], timeout: float = 60) -> None:
+    def pull(self, *wanted: tuple[Node, str], timeout: float = 180) -> None:
         """Have each node pull and run its image; fail with what the kubelet says."""
         names = [self._pod(node, image) for node, image in wanted]
         try:
@@ -112,7 +112,7 @@ class Pulls:
         until(
             lambda: self._phase(name) == "Succeeded",
             what=f"the pod that could not pull {image} runs",
-            timeout=90,  # a kubelet tries again after 10, 20, 40 s
+            timeout=180,  # a kubelet tries again after 10, 20, 40 s
             pause=0.5,
         )
         self._remove(name)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from support.cluster import Cluster, Release
-from support.edge import CLASS, GATEWAY, PORT, STATUS_ADDRESS, Edge
+from support.edge import CLASS, GATEWAY, NARROW, PORT, STATUS_ADDRESS, Edge
 from support.endpoints import PUBLISHED, Endpoint, define, endpoint_of, refresh, row
 from support.on_cluster import install_with
 
@@ -53,14 +53,30 @@ def answers_as_published(edge: Edge, found: Endpoint) -> bool:
 
 
 def test_an_ingress(edge: Edge, release: Release) -> None:
-    """By its hosts, with whom to trust; else by the address that its controller tells, once it
-    does; behind a port of its own by what people say.
+    """Without hosts by the address that its controller tells, once it does; by its hosts, with whom
+    to trust; where the edge has a port of its own by what people say.
 
     Seen to fail: `ingress.tls` not looked at; the edge's authority taken from the pod's Secret.
     """
     host = edge.host(release)
     give_authority(edge, release)
     edge.give_certificate(release.namespace, "edge-tls", edge.certificate)
+    of_nobody = {"enabled": True, "className": "nobody", "hosts": [""]}
+    install_with(release, {"ingress": of_nobody}, given=INSIDE)
+    found = endpoint_of(release)
+    assert found.clients == ("http", [])
+    assert found.condition("Ready") == ("False", "IngressPending")
+
+    release.cluster.kubectl(
+        "patch", "ingress", release.fullname, "-n", release.namespace, "--patch",
+        json.dumps({"spec": {"ingressClassName": CLASS}}),
+    )  # fmt: skip
+    release.cluster.kubectl(
+        "wait", f"ingress/{release.fullname}", "-n", release.namespace, "--timeout=60s",
+        "--for=jsonpath={.status.loadBalancer.ingress[0].ip}",
+    )  # fmt: skip
+    assert refresh(release).clients == ("http", [STATUS_ADDRESS])
+
     tls = [{"secretName": "edge-tls", "hosts": [host]}]
     ingress: dict[str, Any] = {"enabled": True, "className": CLASS, "hosts": [host], "tls": tls}
     trust = {**INSIDE, "endpoint.caSecret": AUTHORITY}
@@ -82,22 +98,6 @@ def test_an_ingress(edge: Edge, release: Release) -> None:
     assert found.condition("Ready") == ("True", "Addresses")
     assert answers_as_published(edge, found)
 
-    of_nobody = {"enabled": True, "className": "nobody", "hosts": [""]}
-    install_with(release, {"ingress": of_nobody}, given=INSIDE)
-    found = endpoint_of(release)
-    assert found.clients == ("http", [])
-    assert found.condition("Ready") == ("False", "IngressPending")
-
-    release.cluster.kubectl(
-        "patch", "ingress", release.fullname, "-n", release.namespace, "--patch",
-        json.dumps({"spec": {"ingressClassName": CLASS}}),
-    )  # fmt: skip
-    release.cluster.kubectl(
-        "wait", f"ingress/{release.fullname}", "-n", release.namespace, "--timeout=60s",
-        "--for=jsonpath={.status.loadBalancer.ingress[0].ip}",
-    )  # fmt: skip
-    assert refresh(release).clients == ("http", [STATUS_ADDRESS])
-
 
 def test_an_httproute(edge: Edge, release: Release) -> None:
     """Not before its Gateway has taken it.
@@ -108,24 +108,32 @@ def test_an_httproute(edge: Edge, release: Release) -> None:
     give_authority(edge, release)
     trust = {**INSIDE, "endpoint.caSecret": AUTHORITY}
 
-    def install(parent: dict[str, Any], *hosts: str) -> Endpoint:
+    def install(parent: dict[str, Any], *hosts: str) -> None:
         route = {"enabled": True, "parentRefs": [parent], "hostnames": list(hosts)}
         install_with(release, {"httproute": route}, given=trust)
-        return settled(release)
 
-    found = install({**GATEWAY, "sectionName": "another"}, host)
+    install({**GATEWAY, "sectionName": "of-nobody"}, host)
+    found = endpoint_of(release)
+    assert found.condition("Ready") == ("False", "HTTPRoutePending")
+    assert found.clients == ("https", [])
+
+    install(NARROW, host)
+    found = settled(release)
     assert found.condition("Ready") == ("False", "HTTPRouteNotAccepted")
-    assert "NoMatchingParent" in found.message("Ready")
+    assert "NoMatchingListenerHostname" in found.message("Ready")
     assert found.clients == ("https", [])
     assert row(release)["READY"] == "False"
 
-    found = install(GATEWAY, host)
+    # Right after it, because the Job of an upgrade gives the Gateway some seconds.
+    install(GATEWAY, host)
+    found = endpoint_of(release)
     assert found.clients == ("https", [host])
     assert found.condition("Ready") == ("True", "HTTPRoute")
     assert found.nodes == [f"https://{host} by Clients"]
     assert answers_as_published(edge, found)
 
-    found = install(GATEWAY)
+    install(GATEWAY)
+    found = settled(release)
     assert found.condition("Ready") == ("False", "HTTPRouteWithoutHost")
     assert "endpoint.addresses" in found.message("Ready")
 

@@ -30,6 +30,8 @@ DOMAIN = "edge.test"
 # The last that ci/ publishes on 127.0.0.1: tests count from the first. E2E_EDGE_PORT: for another.
 PORT = int(os.environ.get("E2E_EDGE_PORT") or 30509)
 GATEWAY = {"name": "public", "namespace": NAMESPACE, "sectionName": "https"}
+NARROW = {**GATEWAY, "sectionName": "narrow"}
+"""A listener for one host, of which no release is."""
 CLASS = "traefik"
 STATUS_ADDRESS = "192.0.2.10"  # what it tells as its own: one for documentation, of nobody's
 BELIEVING = "registry@file"
@@ -227,18 +229,24 @@ def _around() -> list[dict[str, Any]]:
             spec={
                 "gatewayClassName": CLASS,
                 "listeners": [
-                    {
-                        "name": "https",
-                        "protocol": "HTTPS",
-                        # Of Traefik's entry point: outside it is the NodePort.
-                        "port": _LISTENS,
-                        "tls": {"certificateRefs": [{"name": "edge-tls"}]},
-                        "allowedRoutes": {"namespaces": {"from": "All"}},
-                    }
+                    _listener("https"),
+                    _listener("narrow", hostname=f"narrow.{DOMAIN}"),
                 ],
             },
         ),
     ]
+
+
+def _listener(name: str, **more: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "protocol": "HTTPS",
+        # Of Traefik's entry point: outside it is the NodePort.
+        "port": _LISTENS,
+        "tls": {"certificateRefs": [{"name": "edge-tls"}]},
+        "allowedRoutes": {"namespaces": {"from": "All"}},
+        **more,
+    }
 
 
 def _controller(image: str, authority: Certificate) -> list[dict[str, Any]]:

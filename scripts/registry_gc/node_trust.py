@@ -25,7 +25,7 @@ from registry_gc.trust_content import (
     files_of,
     trusts_of,
 )
-from registry_gc.trust_files import TrustFiles
+from registry_gc.trust_files import DetachedError, TrustFiles
 
 NOTHING = "this node's trust was not changed"
 
@@ -99,7 +99,7 @@ class NodeTrust:
     _said: frozenset[str] = frozenset()
 
     def follow(self, stop: Event) -> None:
-        """Keep the files until told to stop."""
+        """Keep the files until told to stop. Raises DetachedError: the kubelet then starts anew."""
         seconds = self.settings.interval.total_seconds()
         while not stop.is_set():
             self.look()
@@ -107,7 +107,10 @@ class NodeTrust:
             stop.wait(seconds * random.uniform(1 - _JITTER, 1 + _JITTER))  # noqa: S311
 
     def look(self) -> bool:
-        """Bring the files up to date once; False if something is not as it should be."""
+        """Bring the files up to date once; False if something is not as it should be.
+
+        Raises DetachedError.
+        """
         problems: list[str] = []
         trusts: list[Trust] = []
         undecided: set[str] = set()
@@ -121,6 +124,8 @@ class NodeTrust:
             trusts += trusts_of(found, source, self.settings.node_address, problems)
         try:
             problems += self._keep(trusts, undecided)
+        except DetachedError:
+            raise
         except CollectorError as error:
             problems.append(_in_a_line(error))
         else:

@@ -73,6 +73,12 @@ def source_of(content: str, owner: str) -> str | None:
     return None if rest == first else rest.partition(";")[0]
 
 
+def owner_of(content: str) -> str:
+    """Return whose a file is that any release has made, empty for one that none has."""
+    first = content.partition("\n")[0]
+    return first.removeprefix(MARK).partition(" from ")[0] if first.startswith(MARK) else ""
+
+
 def trusts_of(
     found: Mapping[str, Any], source: str, node_address: str, problems: list[str]
 ) -> list[Trust]:
@@ -89,7 +95,7 @@ def trusts_of(
             continue
         if trust.host.is_loopback:
             continue  # runtimes trust it as it is
-        if trust.host.host in _PUBLIC:
+        if any(f".{trust.host.host}".endswith(f".{each}") for each in _PUBLIC):
             problems.append(f"{source}: {trust.host} is a public registry and is left alone")
             continue
         trusts.append(trust)

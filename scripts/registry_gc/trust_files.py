@@ -4,6 +4,7 @@ Each is replaced whole, so that a runtime that reads meanwhile sees the old one 
 folder in which another's file is in our way stays as it is.
 """
 
+import errno
 import os
 from collections.abc import Callable, Mapping, Set
 from contextlib import suppress
@@ -11,13 +12,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from registry_gc.errors import StorageError
-from registry_gc.trust_content import source_of
+from registry_gc.trust_content import owner_of, source_of
 
 _TEMPORARY = ".registry-gc-"
 _LARGEST = 256 * 1024  # bytes: more than any file of ours
 # Where files of ours can be, below the runtime's folder; the order in which they are removed: a
 # hosts.toml must not name a ca.crt that is gone.
-_PLACES = ("certs.d/*/hosts.toml", "registries.conf.d/registry-gc-*.conf", "certs.d/*/ca.crt")
+_PLACES = (
+    "certs.d/*/hosts.toml",
+    "registries.conf.d/registry-gc-*.conf",
+    "certs.d/*/ca.crt",
+    # Of a pod that was killed between two lines.
+    f"certs.d/*/{_TEMPORARY}*",
+    f"registries.conf.d/{_TEMPORARY}*",
+)
+
+
+class DetachedError(StorageError):
+    """The node's folder is no longer the one that this container has: only a new one sees it."""
 
 
 @dataclass(slots=True)
@@ -68,8 +80,9 @@ class TrustFiles:
                 if content is None or source_of(content, self.owner) is not None:
                     continue
                 if folder not in blocked:
+                    whose = f"the release {other}'s" if (other := owner_of(content)) else "not ours"
                     kept.problems.append(
-                        f"{self.root / name} is not ours, so {folder} stays as it is; remove the "
+                        f"{self.root / name} is {whose}, so {folder} stays as it is; remove the "
                         "file if the registry is to be trusted"
                     )
                 blocked.add(folder)
@@ -79,8 +92,11 @@ class TrustFiles:
         for place in _PLACES:
             for found in sorted(self.root.glob(place)):
                 path = str(found.relative_to(self.root))
-                source = source_of(self._read(path) or "", self.owner)
-                if source is None or is_wanted(path, source):
+                content = self._read(path) or ""
+                source = source_of(content, self.owner)
+                if source is None and (content or not found.name.startswith(_TEMPORARY)):
+                    continue
+                if is_wanted(path, source or ""):
                     continue
                 with self._failing(path):
                     found.unlink()
@@ -132,6 +148,12 @@ class _Failing:
         return None
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, OSError) and error.errno == errno.EROFS:
+            raise DetachedError(
+                f"the node's trust is not as it should be: {self.path} cannot be written",
+                why="its folder was made anew on the node, or is mounted read-only",
+                next_step="nothing: the container starts anew, which sees the new folder",
+            ) from error
         if isinstance(error, OSError):
             raise StorageError(
                 f"the node's trust is not as it should be: {self.path} cannot be written",

@@ -1,8 +1,9 @@
 """What a node's runtime is given to trust: the text, the files, and the script that keeps them."""
 
+import errno
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -26,7 +27,7 @@ from registry_gc.trust_content import (
     source_of,
     trusts_of,
 )
-from registry_gc.trust_files import TrustFiles
+from registry_gc.trust_files import DetachedError, TrustFiles
 from support.fake_kubernetes import FakeKubernetes
 from support.kube import api_of
 from support.waiting import until
@@ -158,7 +159,7 @@ class TestWhatAnEndpointAsks:
         assert read(endpoint(entry(), withdrawn=True)) == ([], [])
 
     @pytest.mark.parametrize(
-        "host", ["docker.io", "registry-1.docker.io", "quay.io:443", "ghcr.io"]
+        "host", ["docker.io", "registry-1.docker.io", "quay.io:443", "ghcr.io", "eu.gcr.io"]
     )
     def test_nobody_takes_over_a_public_registry(self, host: str) -> None:
         """Who may edit one object would have every node's images. Seen to fail: take any host."""
@@ -267,6 +268,16 @@ class TestFiles:
 
         assert sorted(os.listdir(folder)) == ["ca.crt", "hosts.toml"]
 
+    @pytest.mark.parametrize("half", ["", mark(US, SOURCE) + "half"])
+    def test_not_even_after_the_uninstall(self, files: TrustFiles, half: str) -> None:
+        """Seen to fail: clear up only where the next file is written."""
+        folder = files.root / self.FOLDER
+        folder.mkdir(parents=True)
+        (folder / ".registry-gc-ca.crt").write_text(half)
+        files.remove()
+
+        assert os.listdir(files.root / "certs.d") == []
+
     @pytest.mark.parametrize("name", ["hosts.toml", "ca.crt"])
     def test_a_foreign_file_blocks_its_folder(self, files: TrustFiles, name: str) -> None:
         """An admin's own settings. Seen to fail: write the other file beside it."""
@@ -300,6 +311,7 @@ class TestFiles:
 
         assert (kept.removed, len(kept.problems)) == ([], 0)
         assert (files.root / f"{self.FOLDER}/hosts.toml").exists()
+        assert "is the release registry/another's, so" in files.keep(self.WANTED).problems[0]
 
     def test_what_is_not_wanted_any_more_goes_with_its_folder(self, files: TrustFiles) -> None:
         files.keep(self.WANTED)
@@ -335,6 +347,19 @@ class TestFiles:
         with pytest.raises(StorageError, match="the node's trust is not as it should be") as error:
             files.keep(self.WANTED)
         assert "hostPath" in error.value.next_step
+
+    def test_a_folder_that_was_made_anew_is_told_apart(
+        self, files: TrustFiles, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Of it only a new container sees anything. Seen to fail: a failure like any other."""
+
+        def detached(*_: object, **__: object) -> None:
+            raise OSError(errno.EROFS, "Read-only file system")
+
+        monkeypatch.setattr(Path, "mkdir", detached)
+
+        with pytest.raises(DetachedError, match="cannot be written"):
+            files.keep(self.WANTED)
 
 
 V2 = {"version": 2, "plugins": {"io.containerd.grpc.v1.cri": {"registry": {}}}}
@@ -432,6 +457,25 @@ class TestTheScript:
         ]
         assert "wrote /etc/containerd/certs.d/10.0.0.5:30500/hosts.toml" in said
         assert "removed /etc/containerd/certs.d/10.0.0.5:30500/hosts.toml" in said
+
+    def test_it_ends_where_only_a_new_container_sees_the_folder(
+        self, fake: FakeKubernetes, settings: NodeTrustSettings, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The kubelet starts it anew. A full disk is no such reason. Seen to fail: go on."""
+
+        def failing(number: int) -> Callable[..., None]:
+            def fail(*_: object, **__: object) -> None:
+                raise OSError(number, "on purpose")
+
+            return fail
+
+        monkeypatch.setattr(os, "fsync", failing(errno.ENOSPC))
+        full = self.script(fake, settings).look()
+        monkeypatch.setattr(os, "fsync", failing(errno.EROFS))
+
+        assert full is False
+        with pytest.raises(DetachedError):
+            self.script(fake, settings).follow(Event())
 
     @pytest.mark.parametrize("trouble", ["denied", "away", "gone"])
     def test_what_is_not_answered_changes_nothing(

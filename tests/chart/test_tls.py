@@ -9,6 +9,7 @@ from helm_chart_test import Object, containers, differences, merged, object_id, 
 from helm_chart_test.fixtures import Renderer
 from registry_gc.certificates import hosts_of
 from registry_gc.endpoint_settings import EndpointSettings
+from registry_gc.errors import ConfigurationError, GuardError
 from support.chart import KUBE_VERSIONS, problems
 from support.granted import granted, named
 from support.rendered import (
@@ -83,6 +84,8 @@ def test_each_mode_has_its_secret(render: Renderer, mode: str) -> None:
     here = "/etc/ssl/docker"
     every_container = dict.fromkeys(("gc-write-test", "gc", "docker-registry"), here)
     assert mounted(objects) == (every_container if secret else {})
+    made = {thing["metadata"]["name"] for thing in every(objects, "Secret")}
+    assert (secret in made) is mode.startswith("texts")
     own = tls_env(objects)
     assert own.get("CERTIFICATE") == (f"{here}/tls.crt" if secret else None)
     assert own.get("KEY") == (f"{here}/tls.key" if secret else None)
@@ -120,13 +123,6 @@ def test_to_say_the_mode_only_says_it(render: Renderer) -> None:
     said = differences(render(given), render(merged(given, {"tls": {"mode": "secret"}})))
     assert said
     assert all("spec.template.spec.containers" in each and ".env" in each for each in said), said
-
-
-def test_a_mode_of_its_own_keeps_no_text_of_the_values(render: Renderer) -> None:
-    """Seen to fail: registry/secret.yaml that only asks for tls.crt."""
-    for mode in ("none", "selfSigned"):
-        error = render.error({"tls": {**PAIR, "mode": mode}})
-        assert "tls.crt or tls.key is set" in error
 
 
 @pytest.mark.parametrize(
@@ -276,6 +272,29 @@ class TestTheJob:
             "ServiceAccount",
         }
         assert max(needed.values()) < mine < min(weights.values())
+
+    def test_what_a_failed_one_leaves_goes_with_the_release(self, render: Renderer) -> None:
+        """Helm 3 leaves the account and its rights there. Seen to fail: without pre-delete."""
+        for thing in render(SELF_SIGNED):
+            notes = thing["metadata"].get("annotations", {})
+            if object_id(thing).endswith("-certificates") and thing["kind"] != "Job":
+                assert "pre-delete" in notes["helm.sh/hook"].split(",")
+                assert notes["helm.sh/hook-delete-policy"] == "before-hook-creation,hook-succeeded"
+
+    def test_it_is_tried_again_unless_its_answer_would_be_the_same(self, render: Renderer) -> None:
+        """A node that fails is no answer. Seen to fail: backoffLimit 0; 5 among the answers."""
+        job = job_of(render(SELF_SIGNED))
+        assert job["spec"]["backoffLimit"] > 0
+        (rule,) = job["spec"]["podFailurePolicy"]["rules"]
+        assert rule["action"] == "FailJob"
+        answers = [ConfigurationError.exit_code, GuardError.exit_code]
+        assert sorted(rule["onExitCodes"]["values"]) == sorted(answers)
+        pod = pod_template(job)
+        assert pod is not None
+        assert [rule["onExitCodes"]["containerName"]] == list(containers(pod))
+        assert pod["spec"]["restartPolicy"] == "Never"
+        # Helm 4 prints its sentence where people look.
+        assert job["metadata"]["annotations"]["helm.sh/hook-output-log-policy"] == "hook-failed"
 
     def test_what_it_is_told_is_what_the_script_reads(self, render: Renderer) -> None:
         """Seen to fail: lifetimes as numbers; GC_TLS_HOSTS with commas."""

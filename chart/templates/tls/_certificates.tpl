@@ -13,15 +13,24 @@ otherwise.
 {{- end }}
 
 {{- /*
-docker-registry.tls.job.annotations (list ROOT WEIGHT): the block `annotations:` of a hook before all else,
-because the pod mounts what is made here, and `--wait` waits for the pod. Before a rollback too: the
-revision that it goes back to may need what an upgrade has removed. What failed stays, to be read.
+docker-registry.tls.job.annotations (list ROOT WEIGHT EVENTS): the block `annotations:` of a hook. What failed
+stays, to be read; Helm 4 prints what its pod said.
 */}}
 {{- define "docker-registry.tls.job.annotations" -}}
 {{- include "docker-registry.annotations" (list (index . 0) (dict
-  "helm.sh/hook" "pre-install,pre-upgrade,pre-rollback"
+  "helm.sh/hook" (index . 2)
   "helm.sh/hook-weight" (index . 1)
-  "helm.sh/hook-delete-policy" "before-hook-creation,hook-succeeded")) }}
+  "helm.sh/hook-delete-policy" "before-hook-creation,hook-succeeded"
+  "helm.sh/hook-output-log-policy" "hook-failed")) }}
+{{- end }}
+
+{{- /*
+docker-registry.tls.job.events (no context): before all else, because the pod mounts what is made here, and
+`--wait` waits for the pod. Before a rollback too: the revision that it goes back to may need what an upgrade
+has removed.
+*/}}
+{{- define "docker-registry.tls.job.events" -}}
+pre-install,pre-upgrade,pre-rollback
 {{- end }}
 
 {{- /*
@@ -83,7 +92,10 @@ subjects:
     namespace: {{ include "docker-registry.namespace" $root | quote }}
 {{- end }}
 
-{{- /* docker-registry.tls.job.metadata (list ROOT KIND NAME …): of what the Job needs before it runs. */}}
+{{- /*
+docker-registry.tls.job.metadata (list ROOT KIND NAME …): of what the Job needs before it runs. Of the events
+before an uninstall too, for the sake of their delete policies: Helm 3 leaves them behind when the Job fails.
+*/}}
 {{- define "docker-registry.tls.job.metadata" -}}
 metadata:
   name: {{ index . 2 | quote }}
@@ -92,5 +104,6 @@ metadata:
   {{- end }}
   labels:
     {{- include "docker-registry.newLabels" (list (index . 0) "certificates") | nindent 4 }}
-  {{- include "docker-registry.tls.job.annotations" (list (index . 0) "-30") | nindent 2 }}
+  {{- $events := printf "%s,pre-delete" (include "docker-registry.tls.job.events" .) }}
+  {{- include "docker-registry.tls.job.annotations" (list (index . 0) "-30" $events) | nindent 2 }}
 {{- end }}

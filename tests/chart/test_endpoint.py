@@ -16,7 +16,7 @@ from helm_chart_test import (
 from helm_chart_test.fixtures import Renderer
 from registry_gc.addresses import Address
 from registry_gc.endpoint_object import Observed, applied, size, spec_of, status_of
-from registry_gc.errors import ConfigurationError, GuardError, StorageError
+from registry_gc.errors import ConfigurationError, GuardError, RegistryDownError
 from registry_gc.exposure import NodeHost, Outside, Wanted
 from registry_gc.health import Health
 from registry_gc.ownership import Owner
@@ -107,7 +107,7 @@ def test_what_the_script_says_is_an_answer_and_a_pod_that_did_not_run_is_none(
         (rule,) = spec["podFailurePolicy"]["rules"]
         assert spec["backoffLimit"] == 2
         assert (rule["action"], rule["onExitCodes"]["operator"]) == ("FailJob", "In")
-        codes = {each.exit_code for each in (ConfigurationError, GuardError, StorageError)}
+        codes = {each.exit_code for each in (ConfigurationError, GuardError, RegistryDownError)}
         assert codes <= set(rule["onExitCodes"]["values"])
         assert spec["template"]["spec"]["containers"][0]["name"] == "endpoint"
 

@@ -266,7 +266,7 @@ podFailurePolicy:
       onExitCodes:
         containerName: endpoint
         operator: In
-        values: [1, 2, 3, 4, 5]
+        values: [1, 2, 3, 4, 5, 6]
 {{- /* A failed one stays to be read, but not after the release is gone. */}}
 ttlSecondsAfterFinished: 86400
 {{- end }}

@@ -19,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from mutants.cluster import CLUSTER
 from mutants.table import ATTACKS, RULES, Mutant
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -97,13 +98,14 @@ def judged(mutant: Mutant) -> tuple[Mutant, str, float]:
 
 
 def chosen(names: Sequence[str], *, full: bool) -> list[Mutant]:
-    mutants = [*RULES, *ATTACKS]
+    rules = [*RULES, *CLUSTER]
+    mutants = [*rules, *ATTACKS]
     if names:
         return [mutant for mutant in mutants if mutant.rule in names]
     if full:
         return mutants
-    first = {mutant.rule: mutant for mutant in reversed(RULES) if mutant.quick}
-    return [mutant for mutant in RULES if first.get(mutant.rule) is mutant]
+    first = {mutant.rule: mutant for mutant in reversed(rules) if mutant.quick}
+    return [mutant for mutant in rules if first.get(mutant.rule) is mutant]
 
 
 def say(line: str) -> None:

@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import psutil
 import pytest
 from click.testing import CliRunner, Result
 
 from registry_gc import endpoint, in_cluster, kube_api, withdrawal
 from registry_gc import read_only as switching
 from registry_gc.addresses import Address
+from registry_gc.certificates import Held, Terms, renewed
 from registry_gc.cli import main
 from registry_gc.endpoint_object import PLURAL, VERSION
 from registry_gc.health import Health
@@ -24,6 +26,7 @@ from support.fake_kubernetes import (
     NAMESPACE,
     SELECTOR,
     FakeKubernetes,
+    certificate,
     fake_kubernetes,
     kubeconfig,
     pod,
@@ -235,6 +238,47 @@ class TestNodeTrust:
         )  # fmt: skip
 
         assert done.stdout.strip() == "set()"
+
+    def test_it_is_small(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """On each node, whatever it does there. Seen to fail: import the Kubernetes client."""
+        account = tmp_path / "account"
+        account.mkdir()
+        both = certificate(tmp_path)
+        (account / "ca.crt").write_text(both.read_text())
+        (account / "token").write_text("token")
+        bundle = renewed(Held(), Terms("test", ("a",)), datetime.now(UTC)).held.bundle.decode()
+        entry = {"host": "10.0.0.5:1", "scheme": "https", "trust": "Pods"}
+        told = {"nodes": [entry], "pods": {"caBundle": bundle}}
+        program = (
+            "from pathlib import Path; from registry_gc import cli, in_cluster; import sys; "
+            "in_cluster.api.__defaults__ = (Path(sys.argv[1]),); cli.main(['node-trust'])"
+        )
+        with fake_kubernetes(both) as running:
+            running.objects.put(path_of(VERSION, PLURAL, NAMESPACE, "one"), {"status": told})
+            process = subprocess.Popen(
+                [sys.executable, "-c", program, str(account)],
+                env={
+                    **clean_environment(),
+                    **self.variables(tmp_path),
+                    "GC_TRUST_INTERVAL": "100ms",
+                    "KUBERNETES_SERVICE_HOST": "127.0.0.1",
+                    "KUBERNETES_SERVICE_PORT": str(running.port),
+                    "PYTHONPATH": str(SCRIPTS),
+                },
+                stdout=subprocess.DEVNULL,
+            )
+            try:
+                until(lambda: len(running.asked) > 20, what="it has looked often")
+                used = psutil.Process(process.pid).memory_info().rss / 1024**2
+                written = (tmp_path / "certs.d/10.0.0.5:1/hosts.toml").exists()
+            finally:
+                process.terminate()
+                code = process.wait(20)
+
+        with capsys.disabled():
+            print(f"\nnode-trust: {used:.1f} MiB")  # noqa: T201 - the figure
+        assert (written, code) == (True, 0)
+        assert used < 35
 
     def test_outside_of_a_pod(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)

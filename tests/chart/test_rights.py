@@ -131,14 +131,14 @@ def test_a_rollout_may_be_begun_only_where_nothing_restarts_in_place(render: Ren
 
 
 def test_rights_are_over_the_releases_own_objects(render: Renderer) -> None:
-    """Seen to fail: the authority's Secret among what is only read; a Secret of another name."""
+    """Seen to fail: the leaf's Secret among what is only read; no names at the Service."""
     objects = render(EVERYTHING)
     own = {f"{NAME}-selfsigned", f"{NAME}-selfsigned-ca"}
     assert named(objects, f"{NAME}-endpoint", "secrets") == own | {"edge-ca"}
     assert named(objects, f"{NAME}-endpoint-remove", "secrets") == own
     for rule in rules(objects, f"{NAME}-endpoint"):
         if "edge-ca" in rule.get("resourceNames", ()):
-            assert rule["verbs"] == ["get"]
+            assert (rule["verbs"], rule["resourceNames"]) == (["get"], ["edge-ca"])
     assert named(objects, f"{NAME}-endpoint", "services") == {NAME}
     assert named(objects, f"{NAME}-endpoint-remove", "daemonsets") == {f"test-ns-{NAME}-node-trust"}
 

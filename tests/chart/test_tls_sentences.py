@@ -1,10 +1,11 @@
 """What is said of TLS in the values: refused where it cannot work, told where it may surprise."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from helm_chart_test import merged
+from helm_chart_test import fake_cluster, merged
 from helm_chart_test.fixtures import Renderer
 
 NAME = "test-docker-registry"
@@ -214,6 +215,10 @@ NOTES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
         merged(CLIENTS, {"ingress": {"enabled": True}}),
         ("the Ingress controller too. Give it one",),
     ),
+    "what a Gateway shows": (
+        merged(CLIENTS, {"httproute": {"enabled": True, "parentRefs": [{"name": "public"}]}}),
+        ("the Gateway too. Give it one",),
+    ),
     "what to show": (CLIENTS, ("curl --insecure --cert client.crt --key client.key ",)),
     "nobody restarts it": (
         merged(SELF_SIGNED, {"tls": {"restartOnRenewal": False}}),
@@ -226,6 +231,10 @@ NOTES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "an issuer of nobody": (
         {"tls": {"certManager": {"issuerRef": {"name": "ours"}}}},
         ("tls.certManager.issuerRef: tls.mode is none. Set tls.mode: certManager.",),
+    ),
+    "a restart of nobody": (
+        {"tls": {"restartOnRenewal": False}},
+        ("tls.restartOnRenewal: the registry has no certificate from a Secret. Remove it.",),
     ),
     "an oldest TLS of nobody": (
         {"tls": {"minimumVersion": "1.3"}},
@@ -241,6 +250,21 @@ def test_what_is_told(case: str, render: Renderer) -> None:
     notes = render.notes(values)
     for words in told:
         assert words in notes, notes
+
+
+def test_what_is_told_of_a_certificate(render: Renderer, tmp_path: Path) -> None:
+    """In a cluster that has cert-manager. Seen to fail: nothing about the load balancer."""
+    values = merged(CERT_MANAGER, {"service": {"type": "LoadBalancer"}})
+    lacks = "The certificate does not have the load balancer's address or name"
+    kinds = {"cert-manager.io/v1": ("Certificate",)}
+    with fake_cluster([], tmp_path, kinds=kinds) as kubeconfig:
+        notes = render.notes(values, kubeconfig=kubeconfig)
+        assert f"kubectl get certificate {NAME}-certmanager -n test-ns" in notes
+        assert f"kubectl get secret {NAME}-certmanager -n test-ns -o jsonpath" in notes
+        assert 'curl "https://$ADDRESS:5000/v2/_catalog"' in notes
+        assert lacks in notes
+        named = merged(values, {"tls": {"names": ["registry.example.com"]}})
+        assert lacks not in render.notes(named, kubeconfig=kubeconfig)
 
 
 def test_nothing_is_told_without_a_reason(render: Renderer) -> None:

@@ -3,9 +3,6 @@
 {{- $tls := .Values.tls }}
 {{- $mode := include "docker-registry.text" $tls.mode }}
 {{- $secret := include "docker-registry.renderedText" (list . .Values.tlsSecretName) }}
-{{- if not (has $mode (list "" "none" "secret" "certManager" "selfSigned")) }}
-- tls.mode is {{ $mode }}. Set none, secret, certManager or selfSigned; or remove it, and tlsSecretName decides.
-{{- end }}
 {{- if has $mode (list "none" "certManager" "selfSigned") }}
 {{- if $secret }}
 - tls.mode is {{ $mode }}, but tlsSecretName is {{ $secret }}: a registry has one certificate. Remove tlsSecretName; or set tls.mode: secret to use that Secret.

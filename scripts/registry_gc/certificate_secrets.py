@@ -16,7 +16,7 @@ from typing import Any
 
 from registry_gc.addresses import Address
 from registry_gc.certificates import Held, Renewal, Terms, hosts_of, renewed
-from registry_gc.environment import length, required
+from registry_gc.environment import addresses, length, required
 from registry_gc.errors import ConfigurationError, GuardError
 from registry_gc.kube_api import Api, ApiConflictError, Object, path_of
 from registry_gc.ownership import Owner
@@ -55,7 +55,7 @@ class CertificateSettings:
         if not authority_secret:
             return None
         secret = required(environment, "GC_TLS_SECRET", "the certificate's Secret", NOTHING)
-        hosts = tuple(map(Address.parse, environment.get("GC_TLS_HOSTS", "").split()))
+        hosts = addresses(environment, "GC_TLS_HOSTS")
         lifetime = length(environment, "GC_TLS_LIFETIME", cls.lifetime)
         authority = length(environment, "GC_TLS_AUTHORITY_LIFETIME", cls.authority_lifetime)
         if lifetime < _LEAST_LIFETIME or authority < 2 * lifetime:

@@ -9,9 +9,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import get_args
 
-from registry_gc.addresses import Address
 from registry_gc.certificate_secrets import CertificateSettings
-from registry_gc.environment import length, port, required, switch
+from registry_gc.environment import addresses, length, port, required, switch
 from registry_gc.errors import ConfigurationError
 from registry_gc.events import Subject
 from registry_gc.exposure import Via, Wanted
@@ -118,12 +117,12 @@ def _access(environment: Mapping[str, str], consequence: str) -> Access | None:
 
 
 def _wanted(environment: Mapping[str, str]) -> Wanted:
-    node_host = environment.get("GC_ENDPOINT_NODE_HOST", "").strip()
+    node_host = addresses(environment, "GC_ENDPOINT_NODE_HOST")
     return Wanted(
-        tuple(map(Address.parse, environment.get("GC_ENDPOINT_ADDRESSES", "").split())),
+        addresses(environment, "GC_ENDPOINT_ADDRESSES"),
         _one_of(environment, "GC_ENDPOINT_SCHEME", ("", "http", "https")),
         environment.get("GC_ENDPOINT_CA_SECRET", "").strip(),
-        Address.parse(node_host) if node_host else None,
+        node_host[0] if node_host else None,
         _via(_one_of(environment, "GC_ENDPOINT_NODE_VIA", ("", *get_args(Via)))),
         switch(environment, "GC_ENDPOINT_LOOPBACK", default=True),
         _one_of(environment, "GC_ENDPOINT_NODE_ADDRESS_TYPE", _TYPES),

@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from datetime import timedelta
 
+from registry_gc.addresses import Address
 from registry_gc.errors import ConfigurationError
 from registry_gc.options import duration
 
@@ -25,6 +26,16 @@ def length(
         return default
     try:
         return duration(f"{text}s" if bare_seconds and text.isdecimal() else text)
+    except ConfigurationError as error:
+        raise ConfigurationError(
+            f"{name}: {error.what}", why=error.why, next_step=error.next_step
+        ) from error
+
+
+def addresses(environment: Mapping[str, str], name: str) -> tuple[Address, ...]:
+    """Return addresses with spaces between them. Raises ConfigurationError."""
+    try:
+        return tuple(map(Address.parse, environment.get(name, "").split()))
     except ConfigurationError as error:
         raise ConfigurationError(
             f"{name}: {error.what}", why=error.why, next_step=error.next_step

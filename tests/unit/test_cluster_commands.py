@@ -198,7 +198,7 @@ class TestEndpoint:
         done = invoke("endpoint", GC_ENDPOINT_ADDRESSES="https://r.example/x")
 
         assert done.exit_code == 2
-        assert "'https://r.example/x' is not an address" in done.stderr
+        assert "GC_ENDPOINT_ADDRESSES: 'https://r.example/x' is not an address" in done.stderr
 
 
 class TestNodeTrust:

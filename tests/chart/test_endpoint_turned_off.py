@@ -104,7 +104,12 @@ def test_who_removes_may_do_that_and_no_more(upgrade: Upgrade) -> None:
     for thing in objects:
         if thing["metadata"]["name"].endswith(("endpoint-turned-off", "endpoint-withdraw")):
             notes = thing["metadata"]["annotations"]
-            assert notes["helm.sh/hook"] in ("pre-upgrade", "post-upgrade")
+            # Where the Job fails, Helm 3 keeps what it needed until an event of that object's.
+            is_job = thing["kind"] == "Job"
+            event = (
+                "pre-upgrade" if thing["metadata"]["name"].endswith("withdraw") else "post-upgrade"
+            )
+            assert notes["helm.sh/hook"] == (event if is_job else f"{event},pre-delete")
             assert notes["helm.sh/hook-delete-policy"] == "before-hook-creation,hook-succeeded"
 
 

@@ -239,8 +239,8 @@ spec:
 
 {{- /*
 docker-registry.endpoint.hook (list ROOT EVENTS WEIGHT): the block `annotations:` of an object that is there
-while Helm does something. What failed stays, to be read, until the next time. Without EVENTS it is an
-object like any other.
+while Helm does something. What failed stays, to be read, until the next time; Helm 4 prints what a Job
+said. Without EVENTS it is an object like any other.
 */}}
 {{- define "docker-registry.endpoint.hook" -}}
 {{- $hook := dict }}
@@ -248,6 +248,7 @@ object like any other.
 {{- $hook = dict
   "helm.sh/hook" (index . 1)
   "helm.sh/hook-weight" (index . 2)
+  "helm.sh/hook-output-log-policy" "hook-failed"
   "helm.sh/hook-delete-policy" "before-hook-creation,hook-succeeded" }}
 {{- end }}
 {{- include "docker-registry.annotations" (list (index . 0) $hook) }}

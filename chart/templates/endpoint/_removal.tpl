@@ -10,13 +10,15 @@ objects of one whose install failed may never have been made.
 {{- $name := printf "%s-%s" (include "docker-registry.endpoint.name" $root) .name }}
 {{- $abroad := printf "%s-%s" $namespace $name }}
 {{- $named := include "docker-registry.endpoint.map" .env | fromYaml }}
-{{- include "docker-registry.endpoint.account" (list $root $name .event) }}
-{{- include "docker-registry.endpoint.role" (list $root $name $namespace $name (include "docker-registry.endpoint.removeRules" (list $named .option)) .event) }}
+{{- /* Helm 3 leaves behind what a failed hook needed; as one of an uninstall too, it goes with the release. */}}
+{{- $events := list .event "pre-delete" | uniq | join "," }}
+{{- include "docker-registry.endpoint.account" (list $root $name $events) }}
+{{- include "docker-registry.endpoint.role" (list $root $name $namespace $name (include "docker-registry.endpoint.removeRules" (list $named .option)) $events) }}
 {{- if and $named.GC_HOSTING (ne .option "--withdraw") }}
-{{- include "docker-registry.endpoint.role" (list $root $abroad "kube-public" $name (include "docker-registry.endpoint.hostingRules" (list "get" "delete")) .event) }}
+{{- include "docker-registry.endpoint.role" (list $root $abroad "kube-public" $name (include "docker-registry.endpoint.hostingRules" (list "get" "delete")) $events) }}
 {{- end }}
 {{- with $named.GC_TRUST }}
-{{- include "docker-registry.endpoint.role" (list $root (printf "%s-trust" $abroad) (splitList "/" . | first) $name (include "docker-registry.endpoint.trustRules" (splitList "/" . | last)) $.event) }}
+{{- include "docker-registry.endpoint.role" (list $root (printf "%s-trust" $abroad) (splitList "/" . | first) $name (include "docker-registry.endpoint.trustRules" (splitList "/" . | last)) $events) }}
 {{- end }}
 ---
 apiVersion: batch/v1

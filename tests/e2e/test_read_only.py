@@ -142,7 +142,9 @@ def test_after_kill_9_the_schedule_takes_it_back(
         seconds = time.monotonic() - killed
         pushes.wait_for_more(2)
 
-    measured(f"killed while read-only for {_EXPIRES} s at most: writable after {seconds:.1f} s")
+    measured(
+        f"killed while read-only for {_EXPIRES} s at most: writable after {seconds:.1f} s; {watch}"
+    )
     until(lambda: not mode_exists(release), what="the key is gone", pause=0.5)
     # What the dead hook had begun went on, and was finished before that.
     assert release.status()["report"]["deleted"]["blobs"] >= 5

@@ -253,7 +253,8 @@ def without_the_api(job: HookJob) -> Iterator[None]:
 @contextmanager
 def denied(release: Release) -> Iterator[None]:
     """Take the hook's rights away for a while."""
-    name = f"{release.fullname}-garbage-collector"
+    pod = cronjob_of(release, "gc-hook")["spec"]["jobTemplate"]["spec"]["template"]
+    name = pod["spec"]["serviceAccountName"]  # that of the Role and its binding too
     binding = release.cluster.get("rolebinding", name, "-n", release.namespace)
     release.cluster.kubectl("delete", "rolebinding", name, "-n", release.namespace)
     try:

@@ -15,6 +15,7 @@ from support.cluster import Release
 from support.pushers import Pushes, pushing
 
 _BETWEEN = 0.3  # seconds from one push to the next
+_NOTED = 0.5  # seconds without an answer
 READ_ONLY, WRITABLE = 405, 400
 """What a push gets that is none: it writes nothing either way."""
 
@@ -150,7 +151,7 @@ class SwitchWatch:
 
     def __str__(self) -> str:
         """Return the figures of a switch."""
-        pieces = " + ".join(f"{gap:.1f}" for gap in self.silences) or "0"
+        pieces = " + ".join(f"{gap:.1f}" for gap in self.silences if gap >= _NOTED) or "0"
         return f"read-only for {self.read_only:.1f} s, pulls unanswered for {pieces} s"
 
 

@@ -175,6 +175,9 @@ def _publish_patiently(api: Api, settings: EndpointSettings, seen: Seen, echo: E
 def _apply(api: Api, settings: EndpointSettings, before: Object | None) -> Object:
     """Write the object, if it is as it was read: an uninstall may have begun since."""
     body = applied(settings.owner, settings.name, spec_of(settings.wanted, settings.service))
+    if before is not None and (before.get("spec") or {}).get("withdrawn"):
+        # An editor's would stay: what we do not apply is not ours. Nodes would trust no more.
+        body["spec"]["withdrawn"] = False
     if before is not None:
         body["metadata"]["resourceVersion"] = before["metadata"]["resourceVersion"]
     return api.apply(_path(settings), body, MANAGER)

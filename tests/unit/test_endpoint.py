@@ -536,7 +536,7 @@ class TestRemoved:
         self, installed: FakeKubernetes, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Seen to fail: believe the first zero."""
-        monkeypatch.setattr(withdrawal, "_HOLD", 0.05)
+        monkeypatch.setattr(withdrawal, "_HOLD", 0.5)
         installed.objects.put(self.DAEMON_SET, {"status": {}})
         there: list[bool] = []
 
@@ -547,7 +547,8 @@ class TestRemoved:
         settings = replace(self.SETTINGS, trust_timeout=timedelta(seconds=20))
         withdraw(api_of(installed)[0], settings, lambda _: None, passes)
 
-        assert len(there) >= 2
+        assert there, "it was not held"
+        assert all(there)
 
     def test_a_node_whose_pod_never_ran_is_told_of(
         self, installed: FakeKubernetes, monkeypatch: pytest.MonkeyPatch
@@ -607,7 +608,7 @@ class TestWithdrawn:
         endpoint.run_now(api_of(fake)[0], self.SETTINGS, lambda _: None)
         found = fake.objects.by_path[ENDPOINT]
 
-        assert "withdrawn" not in found["spec"]
+        assert not found["spec"].get("withdrawn")
         assert list(found["metadata"]["annotations"]) == [OWNER]
 
     def test_nodes_that_do_not_forget_fail_it(
@@ -621,6 +622,14 @@ class TestWithdrawn:
             withdrawal.tell_nodes(api_of(fake)[0], self.SETTINGS, lambda _: None)
         assert "`helm upgrade --no-hooks`" in error.value.next_step
         assert ENDPOINT in fake.objects.by_path
+
+    def test_what_an_editor_withdraws_is_published_again(self, fake: FakeKubernetes) -> None:
+        """A field that nobody of ours applies stays as it is. Seen to fail: leave it out."""
+        run(fake, self.SETTINGS)
+        fake.objects.by_path[ENDPOINT]["spec"]["withdrawn"] = True
+        endpoint.run(api_of(fake)[0], self.SETTINGS, lambda _: None)
+
+        assert not fake.objects.by_path[ENDPOINT]["spec"].get("withdrawn")
 
     def test_a_foreign_one_is_not_withdrawn(self, fake: FakeKubernetes) -> None:
         fake.objects.put(ENDPOINT, {"spec": {}})
@@ -648,7 +657,7 @@ class TestAtTheSameTime:
         endpoint.run(api, self.SETTINGS, said.append)
 
         assert withdrawn
-        assert fake.objects.by_path[ENDPOINT]["spec"]["withdrawn"] is True
+        assert fake.objects.by_path[ENDPOINT]["spec"].get("withdrawn") is True
         assert said[-1] == "the release is being uninstalled: nothing was made"
 
     def test_what_was_removed_meanwhile_is_not_made_anew(self, fake: FakeKubernetes) -> None:
@@ -726,7 +735,7 @@ class TestNow:
 
         Seen to fail: say what it was at first; do not ask again; say it only then.
         """
-        monkeypatch.setattr(endpoint, "_STARTS", 0.2)
+        monkeypatch.setattr(endpoint, "_STARTS", 30.0 if starts else 0.2)
         answers = [BAD] * 2
         good = Health("Answers", "it answers", healthy=True)
         monkeypatch.setattr(

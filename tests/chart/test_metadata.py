@@ -7,6 +7,7 @@ import pytest
 from helm_chart_test import Object, object_id, pod_template
 from helm_chart_test.fixtures import Renderer
 from support.chart import problems
+from support.rendered import one
 
 EVERYTHING: dict[str, Any] = {
     "garbageCollect": {"enabled": True},
@@ -58,7 +59,7 @@ def test_common_annotations_are_on_every_object(rendered: list[Object]) -> None:
     for thing in rendered:
         annotations = thing["metadata"].get("annotations", {})
         assert ANNOTATIONS.items() <= annotations.items(), object_id(thing)
-    job = next(thing for thing in rendered if thing["kind"] == "Job")
+    job = one(rendered, "Job", "-preflight")
     assert job["metadata"]["annotations"]["helm.sh/hook"] == "pre-install,pre-upgrade"
 
 

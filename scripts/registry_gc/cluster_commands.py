@@ -27,6 +27,7 @@ def certificates(*, remove: bool) -> None:
     from registry_gc.endpoint_settings import EndpointSettings
 
     nothing = certificate_secrets.NOTHING
+    _end_when_told()
     with Failing():
         settings = EndpointSettings.from_environment(os.environ, nothing, _namespace(nothing))
         api = kube_client.api(nothing)
@@ -59,6 +60,7 @@ def endpoint(*, remove: bool, now: bool, withdraw: bool) -> None:
     from registry_gc import kube_client, withdrawal
     from registry_gc.endpoint_settings import EndpointSettings
 
+    _end_when_told()
     with Failing():
         settings = EndpointSettings.from_environment(
             os.environ, role.NOTHING, _namespace(role.NOTHING)
@@ -111,6 +113,7 @@ def read_only(state: str, lasting: str | None) -> None:
     from registry_gc.errors import ConfigurationError
     from registry_gc.read_only import NOTHING, Switch
 
+    _end_when_told()
     with Failing():
         settings = EndpointSettings.from_environment(os.environ, NOTHING, _namespace(NOTHING))
         if settings.switch is None:
@@ -125,6 +128,11 @@ def read_only(state: str, lasting: str | None) -> None:
             asked = asked.lasting(duration(lasting))
         switch = Switch(kube_client.api(NOTHING), asked, click.echo)
         {"on": switch.on, "off": switch.off, "settle": switch.settle}[state]()
+
+
+def _end_when_told() -> None:
+    """End at SIGTERM: the first process of a container would not, and be killed much later."""
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
 
 
 def _namespace(consequence: str) -> str:

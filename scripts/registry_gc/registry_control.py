@@ -111,13 +111,15 @@ class RegistryControl:
         if found is None:
             return said
         identity, config, always = found
+        is_there = answers(config)
+        # One that hangs is asked once: who waits for this answer does so for ten seconds.
         said |= {
             "identity": identity,
-            "answers": answers(config),
-            "readOnly": _is_read_only(config),
+            "answers": is_there,
+            "readOnly": _is_read_only(config) if is_there else config.read_only,
             "readOnlyAlways": always,
             "pullThrough": config.proxy,
-            "certificate": _served(config),
+            "certificate": _served(config) if is_there else "",
         }
         return said
 

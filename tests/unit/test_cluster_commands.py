@@ -45,6 +45,13 @@ TLS = {
 MODE = path_of("v1", "configmaps", NAMESPACE, "one-gc-mode")
 
 
+@pytest.fixture(autouse=True)
+def _signals() -> Iterator[None]:
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
 @pytest.fixture
 def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeKubernetes]:
     for name in ("KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT"):
@@ -333,6 +340,26 @@ class TestReadOnly:
         assert expires - datetime.now(UTC) > timedelta(hours=2)
         assert "'long' is not a duration" in wrong.stderr
         assert "--for: 0:00:00 is too short" in short.stderr
+
+    def test_who_is_told_to_end_while_switching_takes_it_back(
+        self, fake: FakeKubernetes, sidecar: FakeSidecar, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """As the first process of its container. Seen to fail: leave SIGTERM as it is."""
+
+        def told(_switch: Switch, *, read_only: bool) -> None:
+            if read_only:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+        monkeypatch.setattr(Switch, "_bring", told)
+        before = signal.getsignal(signal.SIGTERM)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # as it is for a first process
+        try:
+            done = invoke("read-only", "on", **self.variables(sidecar))
+        finally:
+            signal.signal(signal.SIGTERM, before)
+
+        assert done.exit_code == 143
+        assert MODE not in fake.objects.by_path
 
     def test_without_the_sidecars_it_says_what_is_missing(self, fake: FakeKubernetes) -> None:
         done = invoke("read-only", "on")

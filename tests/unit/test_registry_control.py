@@ -88,6 +88,21 @@ class TestReadOnly:
         with running(tmp_path, environment=wrong) as (_, control):
             assert control.state()["readOnly"] is False
 
+    def test_one_that_hangs_is_asked_once(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Or who asks gives up first, and asks again. Seen to fail: probe it three times."""
+        path = tmp_path / "config.yml"
+        with FakeRegistry(tmp_path, environment=READ_ONLY) as registry:
+            control = RegistryControl(path, {}, Runs(["c"], path, {}), lambda _: None)
+            monkeypatch.setattr(registry_control, "answers", lambda _: False)
+            for name in ("takes_pushes", "served_certificate"):
+                monkeypatch.setattr(registry_control, name, lambda _: pytest.fail("asked again"))
+            state = control.state()
+
+            assert registry.starts == 1
+        assert (state["answers"], state["readOnly"], state["certificate"]) == (False, True, "")
+
     def test_what_the_file_says_stays(self, tmp_path: Path) -> None:
         """Nobody's key; `off` would restart it for ever. Seen to fail: only look at the sum."""
         with running(tmp_path, environment={"PUT_STATUS": "405"}) as (registry, control):

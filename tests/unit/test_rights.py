@@ -1,5 +1,6 @@
 """RBAC as small as it can be: what each command asks of the API is exactly what is written down."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,13 @@ from support.registry_process import free_port
 from support.rights import Rights
 
 MODE = path_of("v1", "configmaps", NAMESPACE, "one-gc-mode")
+
+
+@pytest.fixture(autouse=True)
+def _signals() -> Iterator[None]:
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
 
 
 @pytest.fixture

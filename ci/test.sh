@@ -11,10 +11,10 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 marks=(-m "not full")
 [ "${1:-}" = "--full" ] && marks=()
 
-# For signatures, certificates, a real Redis and a real client; a minimal Debian lacks them. Not redis-server,
+# For signatures, certificates, a real Redis and real clients; a minimal Debian lacks them. Not redis-server,
 # whose package would start one: the same program is in redis-tools by another name.
 missing=()
-for pair in gpg:gnupg openssl:openssl redis-check-rdb:redis-tools skopeo:skopeo; do
+for pair in gpg:gnupg openssl:openssl redis-check-rdb:redis-tools skopeo:skopeo podman:podman; do
     command -v "${pair%%:*}" >/dev/null || missing+=("${pair#*:}")
 done
 if [ "${#missing[@]}" -gt 0 ]; then

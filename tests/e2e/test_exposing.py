@@ -123,7 +123,7 @@ def test_nodes_by_hand(release: Release, nodes: tuple[Node, ...]) -> None:
     )
     lines = block(release, "Nodes, by hand")
     script = "\n".join(["set -eu", f"HOST={host}", "mkdir -p /root/by-hand", "cd /root/by-hand",
-                        f"cat >ca.crt <<END\n{ca}END", *lines])  # fmt: skip
+                        f"cat >ca.crt <<END\n{ca}\nEND", *lines])  # fmt: skip
 
     try:
         node.run("bash", "-s", input=script)

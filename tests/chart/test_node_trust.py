@@ -270,3 +270,46 @@ def test_what_a_node_could_not_trust_is_refused(render: Renderer, case: str) -> 
 def test_what_works_is_not_refused(render: Renderer, values: dict[str, Any]) -> None:
     """The control. Seen to fail: a Service that others make taken for one without ports."""
     assert daemon_set(render(merged(ON, values)))
+
+
+# `helm install --dry-run=client` knows of no definition, so an object of the user's own is filled
+# with what the notes would say.
+NOTES = """\
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: notes}
+data:
+  address: {{ include "docker-registry.notes.address" . | toJson }}
+  risks: {{ include "docker-registry.notes.risks" . | toJson }}
+  without: {{ include "docker-registry.notes.withoutEffect" . | toJson }}
+"""
+ON_NODES = merged(AWAY, {"service": {"type": "NodePort"}, "extraObjects": [NOTES]})
+
+
+def test_what_nodes_say_is_found_by_the_printed_command(render: Renderer) -> None:
+    """Seen to fail: the release's namespace; a label that the pods do not have."""
+    objects = render(merged(ON_NODES, {"nodeTrust": {"host": "registry.lan:5000"}}))
+    said = one(objects, "ConfigMap", "notes")["data"]["address"]
+    (line,) = [each for each in said.splitlines() if "kubectl logs" in each]
+    assert "registry.lan:5000/NAME" in said
+    assert "-n trusting " in line
+    given = dict(each.split("=") for each in line.split(" -l ")[1].split(","))
+    assert given == daemon_set(objects)["spec"]["selector"]["matchLabels"]
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({}, "kubectl label namespace trusting pod-security.kubernetes.io/enforce=privileged"),
+        ({"host": "registry.lan:5000"}, "kube-proxy in its iptables mode"),
+        ({"via": "NodeAddress"}, "nodeTrust.via: it is the way to nodeTrust.host, which is empty."),
+    ],
+)
+def test_what_may_be_in_the_way_is_said(
+    render: Renderer, values: dict[str, Any], sentence: str
+) -> None:
+    """Seen to fail: each line left out; said of a release whose nodes do not trust."""
+    trusting = merged(ON_NODES, {"nodeTrust": values})
+    assert sentence in str(one(render(trusting), "ConfigMap", "notes")["data"])
+    off = merged(trusting, {"nodeTrust": {"enabled": False}})
+    assert sentence not in str(one(render(off), "ConfigMap", "notes")["data"])

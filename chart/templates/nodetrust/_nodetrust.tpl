@@ -32,3 +32,12 @@ so the selector names the release's namespace too.
 {{- $finder := include "docker-registry.finder" (list . "node-trust") | fromYaml }}
 {{- toYaml (set $finder "docker-registry.dev/home" (include "docker-registry.namespace" .)) }}
 {{- end }}
+
+{{- /* docker-registry.nodeTrust.labels: the same, as `kubectl -l` takes it. */}}
+{{- define "docker-registry.nodeTrust.labels" -}}
+{{- $labels := list }}
+{{- range $name, $value := include "docker-registry.nodeTrust.selector" . | fromYaml }}
+{{- $labels = append $labels (printf "%s=%s" $name $value) }}
+{{- end }}
+{{- join "," $labels }}
+{{- end }}

@@ -30,6 +30,7 @@ take the root context unless they say otherwise.
 {{- end }}
   Inside the cluster: {{ include "docker-registry.tests.url" . }}
 {{- include "docker-registry.notes.endpoint" . }}
+{{- include "docker-registry.notes.nodeTrust" . }}
 {{- if eq (include "docker-registry.tests.exists" .) "true" }}
 {{- if and (include "docker-registry.auth" .) (not (include "docker-registry.tests.secret" .)) }}
   To try that nobody is let in without a password (and with tests.username and tests.password, a push too):

@@ -7,6 +7,7 @@ helpers take the root context. What cannot work at all is refused instead (contr
 {{- include "docker-registry.notes.risks.store" . }}
 {{- include "docker-registry.notes.risks.reach" . }}
 {{- include "docker-registry.notes.risks.endpoint" . }}
+{{- include "docker-registry.notes.risks.nodeTrust" . }}
 {{- include "docker-registry.notes.risks.tls" . }}
 {{- include "docker-registry.notes.risks.version" . }}
 {{- include "docker-registry.notes.risks.pods" . }}

@@ -6,6 +6,7 @@ chart where they were accepted too, and change nothing here: a line `- sentence`
 {{- include "docker-registry.notes.withoutEffect.reach" . }}
 {{- include "docker-registry.notes.withoutEffect.tls" . }}
 {{- include "docker-registry.notes.withoutEffect.endpoint" . }}
+{{- include "docker-registry.notes.withoutEffect.nodeTrust" . }}
 {{- include "docker-registry.notes.withoutEffect.metrics" . }}
 {{- include "docker-registry.notes.withoutEffect.credentials" . }}
 {{- if .Values.garbageCollect.restartPolicy }}

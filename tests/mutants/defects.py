@@ -76,6 +76,7 @@ GC = "templates/gc/_gc.tpl"
 NAMES = "templates/_names.tpl"
 POD = "templates/registry/_podtemplate.tpl"
 WORKLOADS = "templates/registry/_workload.tpl"
+TLS = "templates/_tls.tpl"
 SECRET = "templates/_secret.tpl"
 STORAGE = "templates/_storage.tpl"
 ENV = "templates/_env.tpl"
@@ -432,9 +433,9 @@ DEFECTS = (
         (
             _workload(
                 "port 5000",
-                WORKLOADS,
-                '"port" (include "docker-registry.port" . | int)',
-                '"port" 5000',
+                TLS,
+                '$port := include "docker-registry.port" . | int',
+                "$port := 5000",
                 "test_w4_probes_ask_where_the_registry_listens",
             ),
             _workload(

@@ -46,7 +46,8 @@ def test_nodes_trust_a_release_by_themselves_until_it_goes(
 ) -> None:
     """From the install to the uninstall, in a namespace that is restricted.
 
-    Seen to fail: SEEN
+    Seen to fail: a DaemonSet without its nodeSelector; a preStop hook that removes the files; a
+    person's file that counts as ours; an uninstall without hooks; no restart for what is new.
     """
     release, (first, last) = trust.release, trust.nodes
     pulls = Pulls(release)

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from uuid import uuid4
 
 from registry_gc.errors import CollectorError, ConfigurationError
-from registry_gc.kube_api import Api, path_of
+from registry_gc.kube_api import Api, ApiUnavailableError, path_of
 
 _KINDS: Mapping[str, tuple[str, str]] = {
     "Deployment": ("apps/v1", "deployments"),
@@ -44,13 +44,17 @@ class Subject:
 
 @dataclass(slots=True)
 class Events:
-    """Writes Events. None of them is worth a run: what cannot be written is said once a subject."""
+    """Writes Events. None of them is worth a run: what cannot be written is said once a subject.
+
+    What an API that was away has missed is kept for `flush`, at the end of the run.
+    """
 
     api: Api
     namespace: str
     about: Sequence[Subject]
     echo: Callable[[str], object]
     _failed: set[Subject] = field(default_factory=set, init=False)
+    _kept: list[tuple[Subject, str, str, str]] = field(default_factory=list, init=False)
 
     def normal(self, reason: str, message: str) -> None:
         """Say what went as it should."""
@@ -64,17 +68,29 @@ class Events:
         """Say what failed, why, and what to do."""
         self.warning(reason, f"{error.what} ({error.why}). {error.next_step}")
 
+    def flush(self) -> None:
+        """Write what was kept, if the API is back."""
+        kept, self._kept = self._kept, []
+        for subject, kind, reason, message in kept:
+            if not self._kept:  # once, if it is away still
+                self._try(subject, kind, reason, message)
+
     def _write(self, kind: Literal["Normal", "Warning"], reason: str, message: str) -> None:
-        api = replace(self.api, patience=_PATIENCE, consequence="no Event was written")
         for subject in self.about:
-            if subject in self._failed:
-                continue
-            try:
-                self._write_about(api, subject, kind, reason, message)
-            except CollectorError as error:
-                # Once: what is denied now is denied for the next Event too.
-                self._failed.add(subject)
-                self.echo(f"{error.what} ({error.why})")
+            if subject not in self._failed:
+                self._try(subject, kind, reason, message)
+
+    def _try(self, subject: Subject, kind: str, reason: str, message: str) -> None:
+        api = replace(self.api, patience=_PATIENCE, consequence="no Event was written")
+        try:
+            self._write_about(api, subject, kind, reason, message)
+        except ApiUnavailableError as error:
+            self._kept.append((subject, kind, reason, message))
+            self.echo(f"{error.what} ({error.why})")
+        except CollectorError as error:
+            # Once: what is denied now is denied for the next Event too.
+            self._failed.add(subject)
+            self.echo(f"{error.what} ({error.why})")
 
     def _write_about(
         self, api: Api, subject: Subject, kind: str, reason: str, message: str

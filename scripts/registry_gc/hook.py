@@ -107,6 +107,8 @@ def run(settings: HookSettings, echo: Echo) -> int:
     except CollectorError as error:
         events.failure("CollectionNotDone", error)
         raise
+    finally:
+        events.flush()
 
 
 def _taken_back(mode: Switch, events: Events, echo: Echo) -> int:

@@ -32,6 +32,9 @@ from registry_gc.sidecars import Access, Sidecar, SidecarSilentError
 
 MANAGER = "registry-gc-read-only"
 NOTHING = "the registry was not switched"
+_STILL = (
+    "the registry may still be read-only, until the next run or the endpoint's job takes that back"
+)
 
 # What the registry reads; only this form works (distribution issue 2974).
 _KEY, _VALUE = "readOnly", '{"enabled":true}'
@@ -135,6 +138,7 @@ class Switch:
 
     def _off(self, may: Callable[[Object | None], bool]) -> bool:
         """Do that if the key, as it is by then, may be taken back; say whether it was."""
+        self.api = replace(self.api, consequence=_STILL)  # by every error from here on
         self._wait_for_collections()
         found = self._found()
         if not may(found):
@@ -145,6 +149,7 @@ class Switch:
         self.sleep(_KUBELET)
         self._bring(read_only=False)
         self.echo("people can push again")
+        self.api = replace(self.api, consequence=NOTHING)
         return True
 
     def _is_ours(self, found: Object | None) -> bool:

@@ -1,5 +1,7 @@
 """Events: about the objects that exist, never worth the run, never longer than the API takes."""
 
+from dataclasses import replace
+
 import pytest
 
 from registry_gc.errors import ConfigurationError, GuardError
@@ -91,6 +93,19 @@ def test_one_that_cannot_be_written_does_not_keep_the_others(fake: FakeKubernete
 
     assert len(said) == 1
     assert [event["reason"] for event in written(fake)] == ["One", "Two"]
+
+
+def test_what_an_outage_kept_away_is_written_at_the_end(fake: FakeKubernetes) -> None:
+    """Seen to fail: write it at once or never; give the subject up for the next one."""
+    api, direct = api_of(fake)
+    many = Events(replace(api, ends=0.0), NAMESPACE, Subject.all_of("Deployment/one"), lambda _: 0)
+    direct.silent = 1
+    many.normal("Collected", "3 blobs")
+    many.normal("Later", "it is back")
+    many.flush()
+    many.flush()
+
+    assert [event["reason"] for event in written(fake)] == ["Later", "Collected"]
 
 
 @pytest.mark.parametrize("about", ["Pod/one", "Deployment", "Deployment/", "one"])

@@ -429,6 +429,15 @@ class TestOff:
             switch(fake, settings).off()
         assert key(fake) == {"theirs": "stays"}
 
+    def test_that_it_could_not_be_taken_back_does_not_sound_harmless(
+        self, fake: FakeKubernetes, settings: ReadOnlySettings, on: tuple[FakeSidecar, FakeSidecar]
+    ) -> None:
+        """It is all that people see of it. Seen to fail: say that nothing was switched."""
+        fake.objects.denied.add(("delete", "configmaps"))
+
+        with pytest.raises(ApiDeniedError, match="the registry may still be read-only, until"):
+            switch(fake, settings).off()
+
     def test_another_collection_is_not_waited_for(
         self, fake: FakeKubernetes, settings: ReadOnlySettings, on: tuple[FakeSidecar, FakeSidecar]
     ) -> None:

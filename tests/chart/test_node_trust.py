@@ -106,10 +106,23 @@ def test_it_is_told_whose_files_it_keeps_and_by_what(render: Renderer) -> None:
     given = environment(container(render(values, namespace="home")))
     assert given.pop("GC_NODE_ADDRESS") == {"fieldRef": {"fieldPath": "status.hostIP"}}
     settings = NodeTrustSettings.from_environment(given)
-    assert settings.owner == "home/test"
+    assert settings.owner == "home/test/docker-registry"
     assert settings.endpoints == ("home/test-docker-registry",)
     assert settings.folder == Path("/host")
     assert settings.interval.total_seconds() == 2
+
+
+def test_two_registries_of_one_release_keep_files_of_their_own(render: Renderer) -> None:
+    """In a parent chart, by an alias, which is the chart's name there. Each removes what is its own
+    and not wanted.
+
+    Seen to fail: the release alone as the owner.
+    """
+    owners = {
+        environment(container(render(merged(ON, {"nameOverride": alias}))))["GC_TRUST_OWNER"]
+        for alias in ("inner", "outer")
+    }
+    assert len(owners) == 2
 
 
 def test_in_another_namespace_it_still_reads_where_the_release_is(render: Renderer) -> None:
@@ -218,6 +231,10 @@ REFUSED: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "a host that needs no trust": (
         {"nodeTrust": {"host": "127.0.0.1:5000", "via": "Clients"}},
         ("nodeTrust.host is 127.0.0.1:5000", "trust as it is"),
+    ),
+    "a host that needs no trust by its name": (
+        {"nodeTrust": {"host": "localhost:5000", "via": "Clients"}},
+        ("nodeTrust.host is localhost:5000",),
     ),
     "the folder below": (
         {"nodeTrust": {"hostFolder": "/etc/containerd/certs.d"}},

@@ -252,6 +252,14 @@ def test_what_is_told(case: str, render: Renderer) -> None:
         assert words in notes, notes
 
 
+def test_nodes_without_a_certificate_are_sent_nowhere(render: Renderer) -> None:
+    """They cannot pull by localhost either. Seen to fail: without clientsMust."""
+    port = {"service": {"type": "NodePort"}}
+    words = "The nodes themselves may pull localhost"
+    assert words in render.notes(merged({"tlsSecretName": "mine"}, port))
+    assert words not in render.notes(merged(CLIENTS, port))
+
+
 def test_what_is_told_of_a_certificate(render: Renderer, tmp_path: Path) -> None:
     """In a cluster that has cert-manager. Seen to fail: nothing about the load balancer."""
     values = merged(CERT_MANAGER, {"service": {"type": "LoadBalancer"}})

@@ -144,7 +144,9 @@ a parent that names a listener says it by the name.
   PORT=$(kubectl get service {{ include "docker-registry.service.name" . }} -n {{ $namespace }} -o jsonpath='{.spec.ports[0].nodePort}')
   {{ include "docker-registry.notes.straight" (list . (printf "%s://$NODE:$PORT" $scheme)) }}
 {{- include "docker-registry.notes.login" (list . "$NODE:$PORT") }}
+{{- if not (include "docker-registry.tls.clientsMust" .) }}
   The nodes themselves may pull localhost:$PORT/NAME, where kube-proxy listens there{{ if eq $scheme "http" }}, which needs no trust{{ end }}.
+{{- end }}
 {{- end }}
 
 {{- define "docker-registry.notes.loadBalancer" -}}

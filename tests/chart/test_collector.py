@@ -55,10 +55,13 @@ def test_the_collector_sees_what_the_registry_sees(
     collecting = [name for name in ("gc", "gc-write-test") if name in pod]
     expected = 2 if scenario.get("garbageCollect", {}).get("enabled") else 0
     assert len(collecting) == expected
+    # By the switch the registry alone is read-only: test_read_only_values.py.
+    switch = "REGISTRY_STORAGE_MAINTENANCE_READONLY"
+    shared = [entry for entry in registry["env"] if entry["name"] != switch]
     for name in collecting:
         collector = pod[name]
         more_env = [entry for entry in collector["env"] if entry not in registry["env"]]
-        assert [e for e in collector["env"] if e not in more_env] == registry["env"]
+        assert [e for e in collector["env"] if e not in more_env] == shared
         assert all(entry["name"].startswith("GC_") for entry in more_env)
         more_mounts = [
             mount["mountPath"]
@@ -128,7 +131,11 @@ def test_without_collection_nothing_names_the_collector(
     """Seen to fail: gc/secret.yaml and preflight.yaml without their condition."""
     objects = [each for each in objects if not is_test(each)]  # `helm test` has the image anyway
     text = str(objects)
-    assert ("registry-gc" in text) == bool(scenario.get("garbageCollect", {}).get("enabled"))
+    expected = bool(scenario.get("garbageCollect", {}).get("enabled"))
+    # The same image publishes addresses and makes certificates (test_endpoint.py, test_tls.py).
+    expected |= bool(scenario.get("endpoint", {}).get("enabled"))
+    expected |= scenario.get("tls", {}).get("mode") in ("certManager", "selfSigned")
+    assert ("registry-gc" in text) == expected
     if "registry-gc" not in text:
         assert not {"CronJob", "Job", "Role", "RoleBinding"} & {t["kind"] for t in objects}
         assert not any(t["metadata"]["name"].endswith("-gc") for t in objects)
@@ -267,8 +274,8 @@ def test_with_a_period_the_cron_job_is_only_the_button(render: Renderer) -> None
         assert rendered[name]["spec"]["suspend"] is suspended, period
 
 
-def test_only_the_hook_may_talk_to_the_api(objects: list[Object], scenario: dict[str, Any]) -> None:
-    """Unless the user wants a token in the registry's pod.
+def test_only_scripts_may_talk_to_the_api(objects: list[Object], scenario: dict[str, Any]) -> None:
+    """Unless the user wants a token in the registry's pod. What each may do: test_rights.py.
 
     Seen to fail: automountServiceAccountToken left out of the Deployment (W9).
     """
@@ -277,13 +284,18 @@ def test_only_the_hook_may_talk_to_the_api(objects: list[Object], scenario: dict
         pod = pod_template(thing)
         if pod:
             registry = thing["kind"] in ("Deployment", "StatefulSet")
-            expected = thing["kind"] == "CronJob" or (registry and asked)
+            commands = {container.get("args", [""])[0] for container in containers(pod).values()}
+            script = bool(commands & {"certificates", "endpoint", "hook", "node-trust"})
+            expected = script or (registry and asked)
             assert pod["spec"]["automountServiceAccountToken"] is expected, object_id(thing)
 
 
 def test_the_hook_may_see_pods_and_nothing_else(render: Renderer) -> None:
-    """Seen to fail: `secrets` among the resources; `watch` among the verbs."""
-    rendered = kinds(render(ENABLED))
+    """Without Events, which need rights of their own (test_rights.py).
+
+    Seen to fail: `secrets` among the resources; `watch` among the verbs.
+    """
+    rendered = kinds(render(merged(ENABLED, {"garbageCollect": {"hook": {"events": False}}})))
     rules = rendered["Role/test-docker-registry-gc"]["rules"]
     assert rules == [{"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]}]
     (subject,) = rendered["RoleBinding/test-docker-registry-gc"]["subjects"]

@@ -130,6 +130,17 @@ def test_what_is_switched_is_looked_after(render: Renderer) -> None:
     assert problems(objects) == []
 
 
+def test_the_notes_have_the_command_for_it(render: Renderer) -> None:
+    """By the pod of the CronJob that may write the switch. Tried by hand on a cluster.
+
+    Seen to fail: the other CronJob, whose account may only take it back.
+    """
+    notes = render.notes(ON)
+    assert "--from=cronjob/test-docker-registry-garbage-collector read-only-" in notes
+    assert '"value": ["read-only", "on", "--for", "1h"]' in notes
+    assert "read-only" not in render.notes(OFF)
+
+
 REFUSED: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "a cache of another registry": (
         {"proxy": {"enabled": True, "remoteurl": "https://registry-1.docker.io"}},

@@ -150,14 +150,15 @@ class TestListing:
     def test_no_pods_are_an_empty_list(self, api: FakeKubernetes) -> None:
         assert listed() == []
 
-    @pytest.mark.parametrize("status", [401, 403])
-    def test_forbidden(self, api: FakeKubernetes, status: int) -> None:
+    @pytest.mark.parametrize(
+        ("status", "sentence"),
+        [(401, "does not know who asks"), (403, "does not let this pod list pods in registry")],
+    )
+    def test_forbidden(self, api: FakeKubernetes, status: int, sentence: str) -> None:
         """Asked once: to ask again changes nothing. Seen to fail: retry 403 as well."""
         api.refusals = [status] * 9
 
-        with pytest.raises(
-            ConfigurationError, match=r"does not let this pod list pods in registry"
-        ) as error:
+        with pytest.raises(ConfigurationError, match=sentence) as error:
             listed()
         assert f"{status}" in error.value.why
         assert len(api.asked) == 1

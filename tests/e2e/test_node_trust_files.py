@@ -30,7 +30,7 @@ def push(release: Release, tag: str) -> None:
 
 
 def test_a_persons_file_is_in_the_way_until_it_is_removed(trust: Trusting) -> None:
-    """Seen to fail: SEEN"""
+    """Seen to fail: a person's file that counts as ours is removed."""
     release, (first, last) = trust.release, trust.nodes
     trust.choose(first, last)
     with first.file(f"{trust.host}/hosts.toml", FOREIGN) as path:
@@ -49,7 +49,7 @@ def test_a_folder_of_the_runtime_that_is_made_anew_gets_its_files_again(trust: T
     """As a node's provisioning may do it. Of another folder than containerd's own, because other
     tests have theirs in that; here nothing reads it, and the pod says so.
 
-    Seen to fail: SEEN
+    Seen to fail: a pod that goes on when certs.d has become read-only, which its subPath is then.
     """
     node = trust.nodes[-1]
     folder = f"/etc/{trust.release.namespace}"

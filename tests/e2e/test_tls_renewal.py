@@ -125,7 +125,7 @@ def test_a_certificate_of_cert_manager_is_trusted_and_its_renewal_takes_effect(
 
 @pytest.mark.full
 def test_an_added_name_is_asked_of_cert_manager_and_served(trust: Trusting) -> None:
-    """Seen to fail: SEEN"""
+    """Seen to fail: a Certificate that is not asked for the release's names."""
     release = trust.release
     define_certificates(release.cluster)
     secret = f"{release.fullname}-certmanager"

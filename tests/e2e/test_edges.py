@@ -6,6 +6,7 @@ addresses that lead on, layers of any size.
 
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -52,15 +53,16 @@ def speaking_tls(edge: Edge, release: Release, folder: Path) -> dict[str, Any]:
 def try_large(edge: Edge, release: Release, way: str, *, chunks: int) -> str:
     """Push a large image and pull it by its digest; return how long that took."""
     host = edge.host(release)
+    release.wait_for_the_end_of_pods()  # an old one may not speak TLS yet
     edge.wait_until_it_answers(host)
-    client = edge.client(host)
-    # Clients follow it wherever it leads: to another host they would say who they are.
-    assert client.start_upload("app").startswith(f"https://{host}:{PORT}/v2/app/blobs/uploads/")
-    pushing = time.monotonic()
-    pushed = client.push("app", large(way), "large", chunks=chunks)
-    pulling = time.monotonic()
-    assert client.pull("app", pushed.digest).missing == ()
-    client.close()
+    with closing(edge.client(host)) as client:
+        # Clients follow it wherever it leads: to another host they would say who they are.
+        location = client.start_upload("app")
+        assert location.startswith(f"https://{host}:{PORT}/v2/app/blobs/uploads/")
+        pushing = time.monotonic()
+        pushed = client.push("app", large(way), "large", chunks=chunks)
+        pulling = time.monotonic()
+        assert client.pull("app", pushed.digest).missing == ()
     up, back = pulling - pushing, time.monotonic() - pulling
     return f"{LARGE} MB in {chunks} requests by {way}: up in {up:.1f} s, back in {back:.1f} s"
 

@@ -112,7 +112,7 @@ def test_an_httproute(edge: Edge, release: Release) -> None:
         route = {"enabled": True, "parentRefs": [parent], "hostnames": list(hosts)}
         install_with(release, {"httproute": route}, given=trust)
 
-    install({**GATEWAY, "sectionName": "of-nobody"}, host)
+    install({**GATEWAY, "name": "of-nobody"}, host)
     found = endpoint_of(release)
     assert found.condition("Ready") == ("False", "HTTPRoutePending")
     assert found.clients == ("https", [])

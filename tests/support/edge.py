@@ -99,8 +99,13 @@ class Edge:
             client.close()
 
     def wait_until_it_answers(self, host: str) -> None:
-        """Wait until Traefik knows the route and the pods behind it."""
-        until(lambda: self.answers(host), what=f"an answer of {host}", timeout=60, pause=0.2)
+        """Wait until Traefik knows the route, and no pods but those that answer."""
+        until(
+            lambda: all(self.answers(host) for _ in range(6)),
+            what=f"answers of {host}",
+            timeout=120,
+            pause=0.2,
+        )
 
     def give_certificate(self, namespace: str, name: str, certificate: Certificate) -> None:
         """Put a certificate into a Secret."""
@@ -314,6 +319,7 @@ def _pod(image: str) -> dict[str, Any]:
                     f"--entryPoints.traefik.address=:{_PING}",
                     "--ping=true",
                     "--log.noColor=true",
+                    "--providers.providersThrottleDuration=100ms",
                     "--providers.kubernetesIngress=true",
                     f"--providers.kubernetesIngress.ingressEndpoint.ip={STATUS_ADDRESS}",
                     "--providers.kubernetesGateway=true",

@@ -111,7 +111,8 @@ def read_only(state: str, lasting: str | None) -> None:
     from registry_gc import kube_client
     from registry_gc.endpoint_settings import EndpointSettings
     from registry_gc.errors import ConfigurationError
-    from registry_gc.read_only import NOTHING, Switch
+    from registry_gc.read_only import Switch
+    from registry_gc.read_only_settings import NOTHING
 
     _end_when_told()
     with Failing():

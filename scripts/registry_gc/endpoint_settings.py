@@ -15,7 +15,7 @@ from registry_gc.errors import ConfigurationError
 from registry_gc.events import Subject
 from registry_gc.exposure import Via, Wanted
 from registry_gc.ownership import Owner
-from registry_gc.read_only import ReadOnlySettings
+from registry_gc.read_only_settings import ReadOnlySettings
 from registry_gc.sidecars import Access
 
 _TYPES = ("", "ExternalIP", "InternalIP", "Hostname", "ExternalDNS", "InternalDNS")

@@ -13,7 +13,8 @@ from registry_gc.environment import length, port, required, switch
 from registry_gc.errors import CollectorError, ConfigurationError, GuardError, StorageError
 from registry_gc.events import Events, Subject
 from registry_gc.ownership import Owner
-from registry_gc.read_only import ReadOnlySettings, Switch
+from registry_gc.read_only import Switch
+from registry_gc.read_only_settings import ReadOnlySettings
 from registry_gc.release_pods import Pod, pods
 from registry_gc.sidecars import Access, Sidecar, SidecarSilentError
 

@@ -8,7 +8,6 @@ counts on it.
 """
 
 import json
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -17,21 +16,18 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from registry_gc.environment import length, required
 from registry_gc.errors import (
     CollectorError,
-    ConfigurationError,
     GuardError,
     LockedError,
     RegistryDownError,
 )
 from registry_gc.kube_api import Api, Object, path_of
-from registry_gc.ownership import Owner
+from registry_gc.read_only_settings import NOTHING, ReadOnlySettings
 from registry_gc.release_pods import Pod, all_pods
-from registry_gc.sidecars import Access, Sidecar, SidecarSilentError
+from registry_gc.sidecars import Sidecar, SidecarSilentError
 
 MANAGER = "registry-gc-read-only"
-NOTHING = "the registry was not switched"
 _STILL = (
     "the registry may still be read-only, until the next run or the endpoint's job takes that back"
 )
@@ -43,47 +39,8 @@ _PAUSE = 1.0  # seconds between two looks
 _KUBELET = 2.0  # seconds for the kubelets to hear of the key: a container gets what is known there
 _ATTEMPTS = 3  # restarts of one registry, if a kubelet heard of it late
 _ANOTHER_LOOK = 15.0  # seconds: who has just let go of the key restarts its registries
-_LEAST, _MOST = timedelta(seconds=10), timedelta(days=30)
 
 Echo = Callable[[str], object]
-
-
-@dataclass(frozen=True)
-class ReadOnlySettings:
-    """`mode` is the ConfigMap, `holder` who switches, `expires` for how long it holds unless it is
-    said again; `timeout` is for all registries to come back."""
-
-    owner: Owner
-    mode: str
-    selector: str
-    access: Access
-    holder: str
-    expires: timedelta = timedelta(minutes=10)
-    timeout: timedelta = timedelta(minutes=15)
-
-    @classmethod
-    def from_environment(
-        cls, environment: Mapping[str, str], owner: Owner, selector: str, access: Access
-    ) -> "ReadOnlySettings":
-        """Read GC_MODE, GC_POD_NAME, GC_READ_ONLY_EXPIRES and GC_READ_ONLY_TIMEOUT.
-
-        Raises ConfigurationError, which names the variable.
-        """
-        expires = length(environment, "GC_READ_ONLY_EXPIRES", cls.expires)
-        timeout = length(environment, "GC_READ_ONLY_TIMEOUT", cls.timeout)
-        return cls(
-            owner,
-            required(environment, "GC_MODE", "the ConfigMap that makes it read-only", NOTHING),
-            selector,
-            access,
-            environment.get("GC_POD_NAME", "").strip() or os.uname().nodename,
-            _bounded("GC_READ_ONLY_EXPIRES", expires),
-            _bounded("GC_READ_ONLY_TIMEOUT", timeout),
-        )
-
-    def lasting(self, how_long: timedelta) -> "ReadOnlySettings":
-        """Return the same for another time, as a person asks for it. Raises ConfigurationError."""
-        return replace(self, expires=_bounded("--for", how_long))
 
 
 @dataclass(slots=True)
@@ -387,16 +344,6 @@ class Switch:
 
     def _pods(self) -> list[Pod]:
         return all_pods(self.api, self.settings.owner.namespace, self.settings.selector)
-
-
-def _bounded(name: str, given: timedelta) -> timedelta:
-    if _LEAST <= given <= _MOST:
-        return given
-    raise ConfigurationError(
-        f"{NOTHING}: {name}: {given} is too {'short' if given < _LEAST else 'long'}",
-        why="it is said again four times within that time, and ends by itself after it",
-        next_step="write a time from 10s to 30d, such as 10m",
-    )
 
 
 def _data(found: Mapping[str, Any] | None) -> Mapping[str, Any]:

@@ -22,7 +22,8 @@ from registry_gc.exposure import Wanted
 from registry_gc.health import Health
 from registry_gc.kube_api import ApiDeniedError, KindMissingError, path_of
 from registry_gc.ownership import OWNER, Owner
-from registry_gc.read_only import ReadOnlySettings, Switch
+from registry_gc.read_only import Switch
+from registry_gc.read_only_settings import ReadOnlySettings
 from registry_gc.sidecars import Access
 from registry_gc.withdrawal import withdraw
 from support.fake_kubernetes import SELECTOR, FakeKubernetes, pod

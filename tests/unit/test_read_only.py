@@ -23,7 +23,8 @@ from registry_gc.errors import (
 )
 from registry_gc.kube_api import ApiDeniedError, path_of
 from registry_gc.ownership import OWNER, Owner
-from registry_gc.read_only import ReadOnlySettings, Switch
+from registry_gc.read_only import Switch
+from registry_gc.read_only_settings import ReadOnlySettings
 from registry_gc.sidecar_runs import Answer
 from registry_gc.sidecars import Access, Sidecar
 from support.fake_kubernetes import NAMESPACE, SELECTOR, FakeKubernetes, pod

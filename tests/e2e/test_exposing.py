@@ -78,7 +78,7 @@ def test_a_node_port_that_nodes_trust(
 ) -> None:
     """From the install to what takes it back by hand: people push, and each node pulls.
 
-    Seen to fail: SEEN
+    Seen to fail: the second block without its CA.
     """
     layout(release)
     shell(release, *block(release, "NodePort", 0))
@@ -136,6 +136,7 @@ def test_nodes_by_hand(release: Release, nodes: tuple[Node, ...]) -> None:
     assert "x509" not in missing
 
 
+@pytest.mark.full
 def test_only_pods_and_a_port_forward(release: Release) -> None:
     """With the release's own certificate, which docker need not trust there.
 
@@ -157,13 +158,13 @@ def test_read_only_by_hand(release: Release) -> None:
     release.install({"garbageCollect.readOnly": "true"})
     release.wait_until_it_answers()
     lines = block(release, "Read-only by hand")
-    between = next(n for n, line in enumerate(lines) if line.startswith("job=$(switch off"))
+    on, off = (n for n, line in enumerate(lines) if line.startswith("job=$(switch "))
     layout(release)
     push_line = f"crane push app {release.address}/app:1"
     shell(release, push_line)
 
-    held = shell(release, *lines[:between], f"{push_line} 2>&1 || true")
-    shell(release, *lines)
+    held = shell(release, *lines[:off], f"{push_line} 2>&1 || true")
+    shell(release, *lines[:on], *lines[off:])
 
     assert "405 Method Not Allowed" in held
     data = json.loads(next(each for each in held.splitlines() if each.startswith("{")))
@@ -172,6 +173,8 @@ def test_read_only_by_hand(release: Release) -> None:
     shell(release, push_line)
 
 
+@pytest.mark.full
+@pytest.mark.xdist_group("hosting")
 def test_tools_for_local_clusters(release: Release) -> None:
     """Where another release has the ConfigMap, it stays as it is.
 
@@ -219,6 +222,7 @@ def test_a_deployer_who_may_not_make_definitions(release: Release) -> None:
     assert "rel-docker-registry" in cluster.kubectl("get", "registryendpoints", "-n", namespace)
 
 
+@pytest.mark.full
 def test_a_rendered_chart_without_helm(release: Release) -> None:
     """Without hooks: the first run of the CronJob makes the certificate that the pod waits for.
 

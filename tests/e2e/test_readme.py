@@ -10,7 +10,11 @@ from support.chart import PEERS
 from support.checkout import ROOT, tool
 from support.client import image
 from support.cluster import Cluster, Release
+from support.nodes import Pulls, nodes_of
+from support.oci_layout import write_layout
 from support.run import run
+from support.runnable import runnable_image
+from support.waiting import until
 
 _TWUNI = PEERS / "twuni-3.0.0-values.yaml"
 
@@ -96,6 +100,38 @@ class TestDefaults:
         pods = cluster.get("pods", "-n", release.namespace, "-l", "release=registry")["items"]
         images = {each["image"] for pod in pods for each in pod["spec"]["initContainers"]}
         assert any(each.startswith(f"{registry}/registry-gc") for each in images), images
+
+    @pytest.mark.parametrize("enforce", ["privileged"])
+    def test_its_address_and_nodes_that_pull(self, cluster: Cluster, release: Release) -> None:
+        """An image that a person has pushed runs on each node, by the one name.
+
+        Seen to fail: the line without `nodeTrust.enabled`.
+        """
+        own = f"registry-{release.port}.lan:5000"  # of no other test's
+        written = block("Its address, and nodes that pull")
+        lines = [line.replace("registry.lan:5000", own) for line in written]
+        release.name = "registry"
+        write_layout(release.scratch / "app", runnable_image(release.namespace), "1")
+        try:
+            said = [shell(cluster, release, line) for line in lines][-1]
+            where = f"kubectl get registryendpoint {release.fullname} -o jsonpath={{.status.clients"
+            host = shell(cluster, release, f"{where}.addresses[0]}}")
+            authority = release.scratch / "ca.crt"
+            authority.write_text(shell(cluster, release, f"{where}.caBundle}}"))
+            trusting = {"SSL_CERT_FILE": str(authority)}
+            push = ("push", str(release.scratch / "app"), f"{host}/app:1")
+            until(
+                lambda: run(tool("crane"), *push, env=trusting, check=False).returncode == 0,
+                what=f"{host} takes a push", timeout=60, pause=1,
+            )  # fmt: skip
+
+            Pulls(release).pull(*[(node, f"{own}/app:1") for node in nodes_of(cluster)])
+
+            assert host in said
+        finally:
+            # Also the nodes' files, which do not go with the namespace.
+            release.uninstall()
+            release.name = "rel"
 
     # The peers' data lies beside the project, not in it: a clone alone has none.
     @pytest.mark.skipif(not _TWUNI.exists(), reason=f"there is no {_TWUNI}")

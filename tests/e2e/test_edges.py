@@ -73,8 +73,7 @@ def test_large_layers_through_an_ingress(
     """TLS at the edge, and plain HTTP to the pod; then TLS to the pod too, whose certificate the
     controller believes by an annotation of the Service.
 
-    Seen to fail: another port in the Ingress's backend; a Secret in `ingress.tls` that there is
-    not; `http.host` in the configuration; the pod's certificate for another name.
+    Seen to fail: a controller that took the route for plain HTTP alone (404).
     """
     values = behind_ingress(edge, release)
     install_with(release, values, given=INSIDE)
@@ -98,8 +97,8 @@ def test_large_layers_through_a_gateway(
 ) -> None:
     """The same with an HTTPRoute. That the pod speaks TLS its controller sees by the port's name.
 
-    Seen to fail: another port in the route's backend; a parent that there is not; the Service's
-    port called http where the pod speaks TLS.
+    Seen to fail: a printed line that says nothing where the Gateway gives no message; a pod that
+    does not speak TLS, asked by https (500).
     """
     values = behind_gateway(edge, release)
     install_with(release, values, given=INSIDE)
@@ -117,9 +116,7 @@ def test_large_layers_through_a_gateway(
 def test_without_a_host_the_printed_commands_ask_the_controller_for_its_address(
     edge: Edge, release: Release, tmp_path: Path
 ) -> None:
-    """Seen to fail: the address read from `.status.loadBalancer.ip`; the Gateway looked for in the
-    release's namespace.
-    """
+    """Seen to fail: an Ingress that its controller has not taken."""
     edge.give_certificate(release.namespace, "edge-tls", edge.certificate)
     by_ingress = {
         "enabled": True,

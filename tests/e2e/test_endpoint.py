@@ -61,8 +61,8 @@ def control_plane(cluster: Cluster) -> Iterator[str]:
 
 @pytest.mark.xdist_group("nodes")
 def test_a_node_port_and_nodes_that_come_and_go(release: Release, control_plane: str) -> None:
-    """Seen to fail: the newest node first; the label not looked at; every node counted with
-    `externalTrafficPolicy: Local`.
+    """The oldest first; none that load balancers leave out; with `externalTrafficPolicy: Local`
+    those that run a registry.
     """
     cluster, port = release.cluster, release.port
     release.install(PUBLISHED)
@@ -112,9 +112,7 @@ def give_address(release: Release, *ingress: dict[str, str]) -> None:
 
 
 def test_a_load_balancer_that_gets_its_address_late(release: Release) -> None:
-    """Seen to fail: the NodePort's number at the load balancer's address; an address that is gone
-    and still told.
-    """
+    """With the Service's port, not the NodePort; what is gone is told no longer."""
     # Helm would wait for the address, which nobody gives.
     release.install({**PUBLISHED, "service.type": "LoadBalancer"}, "--wait=hookOnly")
     release.wait_until_it_answers()
@@ -143,8 +141,7 @@ def test_a_load_balancer_that_gets_its_address_late(release: Release) -> None:
 def test_a_cluster_ip_and_the_last_collection(release: Release) -> None:
     """Only pods reach it; then by addresses of people's own. What others write does not stay.
 
-    Seen to fail: a collection that is told only while a sidecar remembers it; bytes as they are in
-    `freed`; the object applied without force.
+    Seen to fail: a field of the spec that nobody of us applies, written by another.
     """
     release.install({"garbageCollect.enabled": "true"})
     release.wait_until_it_answers()
@@ -219,7 +216,7 @@ def somebodys(cluster: Cluster) -> Iterator[dict[str, str]]:
 def test_tools_for_local_clusters_find_it(release: Release, somebodys: dict[str, str]) -> None:
     """By the ConfigMap of KEP-1755; somebody else's stays as it is.
 
-    Seen to fail: the owner not looked at; no Role in kube-public.
+    Seen to fail: another release that published there meanwhile.
     """
     cluster, port = release.cluster, release.port
     release.install({**PUBLISHED, "endpoint.hosting": "true", "endpoint.nodeAddresses": "true"})

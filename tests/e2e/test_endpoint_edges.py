@@ -56,7 +56,7 @@ def test_an_ingress(edge: Edge, release: Release) -> None:
     """Without hosts by the address that its controller tells, once it does; by its hosts, with whom
     to trust; where the edge has a port of its own by what people say.
 
-    Seen to fail: `ingress.tls` not looked at; the edge's authority taken from the pod's Secret.
+    Seen to fail: an address that the controller of before had left in the Ingress's status.
     """
     host = edge.host(release)
     give_authority(edge, release)
@@ -100,10 +100,7 @@ def test_an_ingress(edge: Edge, release: Release) -> None:
 
 
 def test_an_httproute(edge: Edge, release: Release) -> None:
-    """Not before its Gateway has taken it.
-
-    Seen to fail: what the Gateway says not looked at; a route that nobody has looked at yet.
-    """
+    """Not before its Gateway has taken it."""
     host = edge.host(release)
     give_authority(edge, release)
     trust = {**INSIDE, "endpoint.caSecret": AUTHORITY}

@@ -78,6 +78,7 @@ def test_a_persons_secret_is_trusted_and_its_renewal_takes_effect(
     measured(f"a person's Secret: served {seconds:.0f} s after it was renewed")
     push(trust, authority, "two")
     trust.pull_everywhere("two")
+    assert all(node.trust_of(release) for node in trust.nodes)
     release.uninstall()
     assert [node.trust_of(release) for node in trust.nodes] == [{}, {}]
     assert secret_of(release, "own-tls"), "it is the person's"

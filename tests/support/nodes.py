@@ -1,5 +1,6 @@
 """Nodes of the kind cluster: the files by which they trust registries, and what kubelets pull."""
 
+import re
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,11 +34,12 @@ class Node:
 
     def trust_of(self, release: Release) -> dict[str, str]:
         """Return those that carry the release's mark, by their path below certs.d."""
-        owner = f"{release.namespace}/{release.name} "
+        # Whether the owner goes on after the release's name is the chart's business.
+        mark = re.compile(rf"# .*registry-gc.* {release.namespace}/{release.name}[ /]")
         return {
             path.removeprefix(f"{CERTS}/"): content
             for path, content in self.files().items()
-            if "registry-gc" in (first := content.partition("\n")[0]) and owner in first
+            if mark.match(content)
         }
 
     def hosts(self, release: Release) -> set[str]:

@@ -33,7 +33,7 @@ def kubeconfig(helm_chart: Path, tmp_path_factory: pytest.TempPathFactory) -> It
 
 def told(chart: Path, helm: Path, kubeconfig: Path, values: dict[str, Any]) -> str:
     """Return all that an install would make and say. Raises CalledProcessError."""
-    asked = ["--dry-run=server", "--disable-openapi-validation", "--kubeconfig", kubeconfig]
+    asked = ["--dry-run=server", "--disable-openapi-validation", "--kubeconfig", str(kubeconfig)]
     done = subprocess.run(
         [helm, "install", "test", chart, "-n", "test-ns", *asked, "--values", "-"],
         input=values_text(values),

@@ -163,7 +163,7 @@ def test_read_only_by_hand(release: Release) -> None:
     push_line = f"crane push app {release.address}/app:1"
     shell(release, push_line)
 
-    held = shell(release, *lines[:off], f"{push_line} 2>&1 || true")
+    held = shell(release, *lines[:off], f"{push_line}.new 2>&1 || true")
     shell(release, *lines[:on], *lines[off:])
 
     assert "405 Method Not Allowed" in held

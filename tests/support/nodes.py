@@ -229,6 +229,15 @@ class Trusting:
         """Have each node pull an image by both names, once the NodePort answers everywhere."""
         Pulls(self.release).pull(*product(self.nodes, self.images(tag)))
 
+    def remove_leftovers(self) -> None:
+        """Remove what a run that was killed has left for this port: it would be in our way."""
+        ours = {self.host, *(f"{node.address}:{self.release.port}" for node in self.nodes)}
+        for node in self.nodes:
+            for path, content in node.files().items():
+                below = path.removeprefix(f"{CERTS}/")
+                if below.split("/")[0] in ours and "Made by registry-gc" in content:
+                    node.remove(below)
+
     def pods(self) -> list[str]:
         """Return the names of the DaemonSet's pods."""
         found = self.release.cluster.get("pods", "-n", self.namespace)["items"]
@@ -240,6 +249,7 @@ def trusting(release: Release) -> Iterator[Trusting]:
     """Have what such a release needs meanwhile; nodes are as before afterwards."""
     cluster = release.cluster
     made = Trusting(release, nodes_of(cluster))
+    made.remove_leftovers()
     cluster.kubectl("create", "namespace", made.namespace)
     enforce = "pod-security.kubernetes.io/enforce=privileged"
     cluster.kubectl("label", "namespace", made.namespace, enforce)

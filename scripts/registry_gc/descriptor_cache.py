@@ -177,11 +177,14 @@ class Memory:
         if not self.must_be_read_only:
             return
         now = find_registries(self.config_path)
-        if all(registry_config.load(self.config_path, each.environment).read_only for each in now):
+        other = self.replicas.that_takes_pushes() if self.replicas else ""
+        if not other and all(
+            registry_config.load(self.config_path, each.environment).read_only for each in now
+        ):
             return
         raise StoppedError(
             "the collection was stopped; everything was put back",
-            why="the registry is no longer read-only",
+            why=f"{f'the registry of {other}' if other else 'the registry'} is no longer read-only",
             next_step="collect again; with garbageCollect.readOnly the hook switches it on first",
         )
 

@@ -168,8 +168,15 @@ class Registration:
             return None
         self._store = FileStore(config.root)
         host = self.environment.get("GC_POD_IP", "")
-        in_memory = Memory.of(config, self.config_path).in_memory
-        return Replica(own_name(self.environment), host, url_of(config, host), in_memory)
+        memory = Memory.of(config, self.config_path)
+        # Before its registry starts, one does not know what that will be: it counts as the other.
+        return Replica(
+            own_name(self.environment),
+            host,
+            url_of(config, host),
+            memory.in_memory,
+            read_only=memory.is_read_only,
+        )
 
     def _obey(self) -> None:
         """Start the registry anew if a run asks for it, and say so."""

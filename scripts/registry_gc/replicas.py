@@ -42,6 +42,7 @@ class Replica:
 
     `name` is its pod, `url` where its registry answers, `host` the pod's address. `after` is the
     run that had buried when it registered with no registry running: what starts then is clean.
+    `read_only` is whether its registry runs, and takes no push.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Replica:
     url: str
     in_memory: bool
     after: str = ""
+    read_only: bool = False
 
     def to_json(self) -> bytes:
         """Return the content of its file."""
@@ -58,6 +60,7 @@ class Replica:
                 "url": self.url,
                 "inMemory": self.in_memory,
                 "after": self.after,
+                "readOnly": self.read_only,
             }
         ).encode()
 
@@ -81,6 +84,7 @@ class Replica:
             str(said.get("url", "")),
             said.get("inMemory") is not False,
             str(said.get("after", "")),
+            said.get("readOnly") is True,
         )
 
 
@@ -167,6 +171,14 @@ class Replicas:
                 next_step="wait until the rollout is over: `kubectl rollout status`; the next run "
                 "tries again",
             )
+
+    def that_takes_pushes(self) -> str:
+        """Return one of the others that may take a push, as people see it; empty if none may.
+
+        Raises StorageError.
+        """
+        found = (each for each in self._others() if not each.read_only and not self._is_gone(each))
+        return next((each.shown for each in found), "")
 
     def mark_buried(self) -> None:
         """Let those who register from now on know that their registry will be clean.

@@ -41,6 +41,11 @@ if TYPE_CHECKING:
     from registry_gc.checking.findings import Checked
 
 
+# Seconds for a replica that has just started to say that it is read-only.
+_SAID_BY = 2.5 * replicas.RENEWED
+_PAUSE = 0.5  # seconds between two looks
+
+
 @dataclass(slots=True)
 class Run:
     """One run; `environment` is ours, the registry's own is read from its process if it runs."""
@@ -212,9 +217,14 @@ class Run:
 
     def _check_read_only(self, config: RegistryConfig, memory: Memory) -> None:
         """Raise GuardError if nobody was to be able to push, and somebody is."""
-        if not self.options.read_only or (memory.is_read_only and not config.proxy):
+        if not self.options.read_only:
             return
-        if config.proxy:
+        other = self._that_takes_pushes(memory.replicas)
+        if memory.is_read_only and not config.proxy and not other:
+            return
+        if other:
+            why = f"the registry of {other}, which has the same store, lets people push"
+        elif config.proxy:
             why = "it is a pull-through cache, which writes when people pull, read-only or not"
         elif memory.registries:
             why = f"process {memory.registries[0].pid} lets people push"
@@ -226,6 +236,18 @@ class Run:
             next_step="collect without --read-only, which is safe while people push; the chart's "
             "hook switches with garbageCollect.readOnly: true",
         )
+
+    def _that_takes_pushes(self, others: Replicas | None) -> str:
+        """Return another pod's registry that takes pushes, empty if none does.
+
+        One that has just started read-only says so at its next renewal only.
+        """
+        until = time.monotonic() + _SAID_BY
+        while (other := others.that_takes_pushes() if others else "") and not self.stop.is_set():
+            if time.monotonic() > until:
+                break
+            self.stop.wait(_PAUSE)
+        return other
 
     def _check_offline(self, store: FileStore) -> None:
         if self.options.quarantine:

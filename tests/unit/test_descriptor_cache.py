@@ -14,7 +14,9 @@ from registry_gc.descriptor_cache import Memory
 from registry_gc.errors import GuardError, StoppedError
 from registry_gc.options import Restart
 from registry_gc.registry_config.redis_section import RedisOptions
+from registry_gc.replicas import Replica, Replicas, folder_of
 from registry_gc.restart import RegistryProcess, find_registry
+from registry_gc.storage import FileStore
 from support.fake_registry import FakeRegistry
 from support.waiting import until
 
@@ -149,6 +151,21 @@ class TestReadOnly:
             fresh.must_be_read_only = True
             with pytest.raises(StoppedError, match="everything was put back"):
                 fresh.forget(set(), lambda _: None)
+
+    def test_another_pod_that_takes_pushes_ends_the_run(self, tmp_path: Path) -> None:
+        """One that has come since it began. Seen to fail: look at the processes here only."""
+        with FakeRegistry(tmp_path, environment=self.READ_ONLY) as registry:
+            config = registry_config.load(registry.config_path, {})
+            store = FileStore(str(registry.root))
+            others = Replicas(store, "run", own="pod-0")
+            found = Memory.of(config, registry.config_path, others)
+            found.must_be_read_only = True
+            assert found.forget(set(), lambda _: None) == 0
+            came = Replica("pod-1", "", "", in_memory=False)
+            store.write(f"{folder_of('pod-1')}/alive", came.to_json())
+
+            with pytest.raises(StoppedError, match="pod-1 is no longer read-only"):
+                found.forget(set(), lambda _: None)
 
     def test_one_of_two_that_takes_pushes_is_enough(self, tmp_path: Path) -> None:
         """Seen to fail: any instead of all."""

@@ -56,6 +56,7 @@ def test_it_registers_before_its_registry_starts(tmp_path: Path) -> None:
             "url": "",  # it listens on loopback, where no other pod reaches it
             "inMemory": True,
             "after": "",
+            "readOnly": False,
         }
 
 
@@ -272,14 +273,14 @@ def test_what_has_changed_is_said_at_once_when_asked(tmp_path: Path) -> None:
         FakeRegistry(tmp_path, supervised=True) as registry,
         registered(registry, renewed=60.0) as found,
     ):
-        assert said(registry)["inMemory"] is True
+        assert (said(registry)["inMemory"], said(registry)["readOnly"]) == (True, False)
         registry.environment = READ_ONLY
         before = registry.pid
         os.kill(before, signal.SIGTERM)
         until(lambda: registry.pid != before, what="it was started anew")
         found.say_anew(10)
 
-        assert said(registry)["inMemory"] is False
+        assert (said(registry)["inMemory"], said(registry)["readOnly"]) == (False, True)
 
 
 def test_a_sidecar_that_ends_is_not_waited_for(tmp_path: Path) -> None:

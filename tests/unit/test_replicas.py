@@ -282,4 +282,36 @@ def test_the_files_are_small_json(store: FileStore) -> None:
         "url": "http://127.0.0.1:1/v2/",
         "inMemory": True,
         "after": RUN,
+        "readOnly": False,
     }
+
+
+class TestTakesPushes:
+    def say(self, store: FileStore, name: str, *, read_only: bool, silent: float = 0.0) -> None:
+        folder = register(store, name, in_memory=False, silent=silent)
+        path = folder / "alive"
+        then = path.stat().st_mtime_ns
+        path.write_text(json.dumps({**json.loads(path.read_text()), "readOnly": read_only}))
+        os.utime(path, ns=(then, then))
+
+    def test_one_that_may_is_named(self, store: FileStore) -> None:
+        """Its own pod is looked at as a process. Seen to fail: ask those in memory only."""
+        self.say(store, "pod-0", read_only=False)
+        self.say(store, "pod-1", read_only=True)
+        assert seen(store).that_takes_pushes() == ""
+
+        self.say(store, "pod-2", read_only=False)
+        assert seen(store).that_takes_pushes() == "pod-2"
+
+    @pytest.mark.parametrize("said", ["{}", "[]", '{"readOnly": "yes"}', '{"readOnly": 1}'])
+    def test_what_does_not_say_so_may(self, store: FileStore, said: str) -> None:
+        """A collector of before. Seen to fail: take a missing `readOnly` for true."""
+        (register(store, "pod-1") / "alive").write_text(said)
+
+        assert seen(store).that_takes_pushes() == "pod-1"
+
+    def test_one_that_is_gone_does_not(self, store: FileStore) -> None:
+        """Its node went. Seen to fail: ask without `_is_gone`."""
+        self.say(store, "pod-1", read_only=False, silent=GONE * 2)
+
+        assert seen(store).that_takes_pushes() == ""

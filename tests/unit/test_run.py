@@ -2,7 +2,9 @@
 
 import json
 import os
+import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -13,6 +15,7 @@ from registry_gc import run as runs
 from registry_gc.collect import Collection, Outcome
 from registry_gc.options import CollectOptions, duration
 from registry_gc.plan import Plan
+from registry_gc.replicas import Replica
 from registry_gc.report import Report
 from registry_gc.run import Run
 from registry_gc.storage import FileStore
@@ -100,6 +103,33 @@ class TestReadOnly:
         assert "nothing was deleted: the registry is not read-only" in str(report["error"])
         after = [path for path in sorted((tmp_path / "store").rglob("*")) if "-gc" not in str(path)]
         assert after == [path for path in before if "-gc" not in str(path)]
+
+    @pytest.mark.parametrize("other", ["takes pushes", "only starts", "is read-only"])
+    def test_another_pod_that_takes_pushes_is_enough(
+        self,
+        tmp_path: Path,
+        dead: StoreBuilder,
+        monkeypatch: pytest.MonkeyPatch,
+        other: str,
+    ) -> None:
+        """A rollout in the middle brings pods that have no switch, on the same volume.
+
+        Seen to fail: look at the processes of this pod; or at the first look only, for one that
+        has not yet said what it is.
+        """
+        monkeypatch.setattr(runs, "_SAID_BY", 0.5 if other == "takes pushes" else 30.0)
+        path = tmp_path / "store" / replicas.folder_of("pod-2") / "alive"
+        path.parent.mkdir(parents=True)
+        said = Replica("pod-2", "", "", in_memory=False, read_only=other == "is read-only")
+        path.write_bytes(said.to_json())
+        if other == "only starts":
+            later = replace(said, read_only=True).to_json()
+            threading.Timer(1.0, path.write_bytes, [later]).start()
+        with FakeRegistry(tmp_path, environment=READ_ONLY) as registry:
+            report, code = self.collected(registry)
+
+        assert code == (3 if other == "takes pushes" else 0)
+        assert ("the registry of pod-2" in str(report.get("error"))) is bool(code)
 
     def test_where_nobody_serves_it_is_not_known(self, tmp_path: Path, dead: StoreBuilder) -> None:
         registry = FakeRegistry(tmp_path)

@@ -71,6 +71,8 @@ def test_the_api_is_away_for_half_a_minute_while_nobody_can_push(
     # And what pushes had uploaded that were refused then.
     assert ended.deleted >= 5, ended.logs
     assert_as_before(release)
+    # Also the one that could not be written when it happened.
+    assert [event[1] for event in told(release)] == ["ReadOnly", "Collected"]
     release.client().push("app", gone, "again")
     assert_all_pull(release, pushes)
     release.restart_registry()
@@ -92,6 +94,7 @@ def test_rights_that_are_taken_away_while_nobody_can_push(release: Release, gone
                 rights.enter_context(denied(release))
             ended = job.end()
             assert ended.code == 2, ended.logs
+            assert "the registry may still be read-only" in ended.message
             assert "the Kubernetes API does not let this pod" in ended.message
             assert Replica.all_of(release)[0].answers("app", "kept") == (READ_ONLY, 200)
             until(

@@ -21,19 +21,20 @@ while not os.path.exists("/tmp/go"):
 os.execvp("registry-gc", ["registry-gc", *sys.argv[1:]])
 """
 
-# In the collector's container: stops the process that collects as soon as it is in one of some
-# phases, and lets it go on at the next line, or after so many seconds. Some phases last for
-# milliseconds: on a busy machine the other one must not be the faster.
+# In the collector's container: stops the process that collects in the first of some phases that it
+# reaches, and lets it go on at the next line, or after so many seconds. Some phases last for
+# milliseconds. So it is let go in steps of microseconds, and looked at while it stands: when others
+# take the processor from this one, then most likely while it stands.
 _FREEZE = """
 import glob, json, os, select, signal, sys
-def phase():
+def progress():
     for path in glob.glob("/tmp/registry-gc-*/progress.json"):
         try:
             with open(path) as file:
-                return json.load(file)["phase"]
+                return json.load(file)
         except (OSError, ValueError):
             pass
-    return ""
+    return {"run": "", "phase": ""}
 def collecting():
     for name in os.listdir("/proc"):
         try:
@@ -42,21 +43,23 @@ def collecting():
         except (OSError, ValueError):
             continue
         if b"registry_gc" in words and b"collect" in words:
-            os.setpriority(os.PRIO_PROCESS, int(name), 10)
             return int(name)
-phases = sys.argv[1].split()
+def told(seconds):
+    return bool(select.select([sys.stdin], [], [], seconds)[0])
+before = progress()["run"]
 print("ready", flush=True)
-found, pause = None, 0.05
-while found is None or phase() not in phases:
-    if select.select([sys.stdin], [], [], pause)[0]:
+while (found := collecting()) is None or progress()["run"] == before:
+    if told(0 if found else 0.01):
         sys.exit()
-    if found is None:
-        found = collecting()
-    pause = 0 if found else 0.01
 os.kill(found, signal.SIGSTOP)
+while progress()["phase"] not in sys.argv[1].split():
+    os.kill(found, signal.SIGCONT)
+    os.kill(found, signal.SIGSTOP)
+    if told(0):
+        break
 try:
-    print(phase(), flush=True)
-    select.select([sys.stdin], [], [], float(sys.argv[2]))
+    print(progress()["phase"], flush=True)
+    told(float(sys.argv[2]))
 finally:
     os.kill(found, signal.SIGCONT)
 """

@@ -167,7 +167,8 @@ def test_read_only_by_hand(release: Release) -> None:
     shell(release, *lines[:on], *lines[off:])
 
     assert "405 Method Not Allowed" in held
-    data = json.loads(next(each for each in held.splitlines() if each.startswith("{")))
+    # Nothing ends the line that kubectl prints.
+    data, _ = json.JSONDecoder().raw_decode(held[held.index("{") :])
     assert {"readOnly", "expires", "holder"} <= set(data)
     release.wait_until_it_answers()
     shell(release, push_line)

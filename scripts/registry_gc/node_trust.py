@@ -15,7 +15,8 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-from registry_gc.environment import length, required
+from registry_gc.addresses import Address
+from registry_gc.environment import addresses, length, required
 from registry_gc.errors import CollectorError, ConfigurationError
 from registry_gc.kube_api import Api, path_of
 from registry_gc.trust_content import (
@@ -39,7 +40,8 @@ Echo = Callable[[str], object]
 @dataclass(frozen=True)
 class NodeTrustSettings:
     """`endpoints` are NAMESPACE/NAME, the first one's host wins; `folder` is where the node's
-    `host_folder` is mounted; `ready` is a file that is there unless the trust was withdrawn."""
+    `host_folder` is mounted; `hosts` may be pulled from elsewhere than their name says; `ready` is
+    a file that is there unless the trust was withdrawn."""
 
     owner: str
     endpoints: tuple[str, ...]
@@ -47,13 +49,14 @@ class NodeTrustSettings:
     host_folder: str
     runtime: Runtime = "containerd"
     node_address: str = ""
+    hosts: tuple[Address, ...] = ()
     interval: timedelta = timedelta(seconds=30)
     ready: Path = Path("/tmp/trusting")  # noqa: S108 - the pod's own emptyDir
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "NodeTrustSettings":
         """Read GC_TRUST_OWNER, GC_TRUST_ENDPOINTS, GC_TRUST_RUNTIME, GC_TRUST_FOLDER,
-        GC_TRUST_HOST_FOLDER, GC_NODE_ADDRESS, GC_TRUST_INTERVAL and GC_TRUST_READY.
+        GC_TRUST_HOST_FOLDER, GC_NODE_ADDRESS, GC_TRUST_HOSTS, GC_TRUST_INTERVAL and GC_TRUST_READY.
 
         Raises ConfigurationError, which names the variable.
         """
@@ -84,6 +87,7 @@ class NodeTrustSettings:
             host_folder,
             known,
             environment.get("GC_NODE_ADDRESS", "").strip(),
+            addresses(environment, "GC_TRUST_HOSTS"),
             length(environment, "GC_TRUST_INTERVAL", cls.interval),
             Path(environment.get("GC_TRUST_READY", "").strip() or cls.ready),
         )
@@ -121,7 +125,9 @@ class NodeTrust:
                 undecided.add(source)
                 continue
             withdrawn = withdrawn or bool((found.get("spec") or {}).get("withdrawn"))
-            trusts += trusts_of(found, source, self.settings.node_address, problems)
+            trusts += trusts_of(
+                found, source, self.settings.node_address, problems, self.settings.hosts
+            )
         try:
             problems += self._keep(trusts, undecided)
         except DetachedError:

@@ -13,7 +13,7 @@ containers-registries.conf(5).
 import base64
 import json
 import ssl
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -80,9 +80,17 @@ def owner_of(content: str) -> str:
 
 
 def trusts_of(
-    found: Mapping[str, Any], source: str, node_address: str, problems: list[str]
+    found: Mapping[str, Any],
+    source: str,
+    node_address: str,
+    problems: list[str],
+    hosts: Collection[Address] = (),
 ) -> list[Trust]:
-    """Return what one RegistryEndpoint asks a node to trust; none of it if it is withdrawn."""
+    """Return what one RegistryEndpoint asks a node to trust; none of it if it is withdrawn.
+
+    Only `hosts`, which no RegistryEndpoint says, may be pulled from elsewhere than their name says:
+    who may edit one object would have the images of every registry of every node.
+    """
     if (found.get("spec") or {}).get("withdrawn"):
         return []
     status = found.get("status") or {}
@@ -97,6 +105,12 @@ def trusts_of(
             continue  # runtimes trust it as it is
         if any(f".{trust.host.host}".endswith(f".{each}") for each in _PUBLIC):
             problems.append(f"{source}: {trust.host} is a public registry and is left alone")
+            continue
+        if trust.server != trust.host and trust.host not in hosts:
+            problems.append(
+                f"{source}: {trust.host} is left alone: it would be pulled from {trust.server}, "
+                "and nodeTrust.host does not name it"
+            )
             continue
         trusts.append(trust)
     return trusts

@@ -12,6 +12,7 @@ from helm_chart_test import (
     restricted_problems,
 )
 from helm_chart_test.fixtures import Renderer
+from registry_gc.addresses import Address
 from registry_gc.node_trust import NodeTrustSettings
 from support.rendered import environment, one, pod_of
 
@@ -110,6 +111,19 @@ def test_it_is_told_whose_files_it_keeps_and_by_what(render: Renderer) -> None:
     assert settings.endpoints == ("home/test-docker-registry",)
     assert settings.folder == Path("/host")
     assert settings.interval.total_seconds() == 2
+
+
+def test_it_is_told_which_name_leads_elsewhere(render: Renderer) -> None:
+    """The RegistryEndpoint says it too, but more people may write that.
+
+    Seen to fail: nothing, and every entry of another host is left out.
+    """
+    on_nodes = merged(ON, {"service": {"type": "NodePort"}})
+    hosts = []
+    for values in ({}, {"nodeTrust": {"host": "{{ .Release.Name }}.lan:5000"}}):
+        given = environment(container(render(merged(on_nodes, values))))
+        hosts.append(NodeTrustSettings.from_environment({**given, "GC_NODE_ADDRESS": ""}).hosts)
+    assert hosts == [(), (Address("test.lan", 5000),)]
 
 
 def test_two_registries_of_one_release_keep_files_of_their_own(render: Renderer) -> None:

@@ -52,7 +52,7 @@ def endpoint(*entries: Mapping[str, Any], bundle: str = BUNDLE, **spec: Any) -> 
 
 def read(found: dict[str, Any], node_address: str = "10.0.0.7") -> tuple[list[Trust], list[str]]:
     problems: list[str] = []
-    return trusts_of(found, SOURCE, node_address, problems), problems
+    return trusts_of(found, SOURCE, node_address, problems, (LAN,)), problems
 
 
 def hosts_toml(trust: Trust) -> dict[str, Any]:
@@ -167,6 +167,19 @@ class TestWhatAnEndpointAsks:
 
         assert found == []
         assert "is a public registry and is left alone" in problems[0]
+
+    @pytest.mark.parametrize("way", [{"server": "10.0.0.66:5000"}, {"nodePort": 30500}])
+    def test_no_object_says_which_name_leads_elsewhere(self, way: dict[str, Any]) -> None:
+        """The list of public ones can never be whole: somebody's own registry is on none.
+
+        Seen to fail: believe `server`; ask for the host without its port.
+        """
+        other = [entry(host, **way) for host in ("harbor.example", "registry.lan:5001")]
+        found, problems = read(endpoint(*other, entry("registry.lan:5000", **way), entry()))
+
+        assert [str(each.host) for each in found] == ["registry.lan:5000", "10.0.0.5:30500"]
+        assert "harbor.example is left alone: it would be pulled from 10.0.0." in problems[0]
+        assert len(problems) == 2
 
     @pytest.mark.parametrize(
         "bad",
@@ -426,7 +439,9 @@ class TestTheScript:
             '[plugins."io.containerd.grpc.v1.cri".registry]\n'
             'config_path = "/etc/containerd/certs.d"\n'
         )
-        return NodeTrustSettings(US, (SOURCE,), folder, "/etc/containerd", ready=tmp_path / "ready")
+        return NodeTrustSettings(
+            US, (SOURCE,), folder, "/etc/containerd", hosts=(LAN,), ready=tmp_path / "ready"
+        )
 
     def script(
         self, fake: FakeKubernetes, settings: NodeTrustSettings, said: list[str] | None = None
@@ -602,6 +617,7 @@ class TestSettings:
 
         assert found.endpoints == ("a/b", "c/d")
         assert (found.folder, found.host_folder) == (Path("/etc/containerd"), "/etc/containerd")
+        assert found.hosts == ()
 
     def test_crio(self) -> None:
         found = self.of(GC_TRUST_RUNTIME="crio", GC_TRUST_FOLDER="/host")
@@ -620,6 +636,7 @@ class TestSettings:
             ({"GC_TRUST_ENDPOINTS": "a"}, "GC_TRUST_ENDPOINTS"),
             ({"GC_TRUST_RUNTIME": "docker"}, "GC_TRUST_RUNTIME"),
             ({"GC_TRUST_INTERVAL": "5"}, "GC_TRUST_INTERVAL"),
+            ({"GC_TRUST_HOSTS": "a/b"}, "GC_TRUST_HOSTS"),
         ],
     )
     def test_nonsense_is_named(self, variables: dict[str, str], named: str) -> None:

@@ -144,3 +144,22 @@ knows no days, and takes a bare number for nanoseconds.
 {{- end }}
 {{- end }}
 {{- end }}
+
+{{- /*
+docker-registry.env.withExtra (list ROOT ENV EXTRA): a script's variables and the user's own. Of two of one name
+the user's counts: given twice, server-side apply refuses it.
+*/}}
+{{- define "docker-registry.env.withExtra" -}}
+{{- $extra := include "docker-registry.rendered" (list (index . 0) (index . 2)) | fromYamlArray }}
+{{- $taken := list }}
+{{- range $extra }}
+{{- $taken = append $taken .name }}
+{{- end }}
+{{- $env := list }}
+{{- range index . 1 }}
+{{- if not (has .name $taken) }}
+{{- $env = append $env . }}
+{{- end }}
+{{- end }}
+{{- toYaml (concat $env $extra) }}
+{{- end }}

@@ -1,6 +1,6 @@
 {{- /*
 The names of stable 1.9 and twuni 3.0: an upgrade from there finds its objects by them.
-All helpers take the root context.
+All helpers take the root context where they do not say another.
 */}}
 
 {{- define "docker-registry.name" -}}
@@ -12,6 +12,19 @@ All helpers take the root context.
 {{- $name := .Values.nameOverride | default .Chart.Name }}
 {{- $both := contains $name .Release.Name | ternary .Release.Name (printf "%s-%s" .Release.Name $name) }}
 {{- .Values.fullnameOverride | default $both | trunc 63 | trimSuffix "-" }}
+{{- end }}
+
+{{- /*
+docker-registry.name.fitting (list NAME MOST): a name of at most so many characters; what is cut is told from
+another's by five more, a dash and a part of its checksum.
+*/}}
+{{- define "docker-registry.name.fitting" -}}
+{{- $name := index . 0 }}
+{{- $most := index . 1 }}
+{{- if gt (len $name) $most }}
+{{- $name = printf "%s-%s" (trunc (sub $most 5 | int) $name | trimSuffix "-") (sha256sum $name | trunc 4) }}
+{{- end }}
+{{- $name }}
 {{- end }}
 
 {{- define "docker-registry.namespace" -}}
@@ -107,14 +120,10 @@ the cluster would refuse it.
 
 {{- /*
 docker-registry.gc.cronJob.name: at most 52 characters, 18 of them the suffix: the controller appends
-11 to name a Job, and a Job may have 63. What is cut is told from another release's by five more.
+11 to name a Job, and a Job may have 63.
 */}}
 {{- define "docker-registry.gc.cronJob.name" -}}
-{{- $name := include "docker-registry.fullname" . }}
-{{- if gt (len $name) 34 }}
-{{- $name = printf "%s-%s" (trunc 29 $name | trimSuffix "-") (sha256sum $name | trunc 4) }}
-{{- end }}
-{{- $name }}-garbage-collector
+{{- include "docker-registry.name.fitting" (list (include "docker-registry.fullname" .) 34) }}-garbage-collector
 {{- end }}
 
 {{- /* A Job's name becomes a label of its pods: at most 63 characters, 10 of them the suffix. */}}
@@ -132,8 +141,7 @@ removed by the scripts alone; Helm knows nothing of it.
 
 {{- /*
 docker-registry.nodeTrust.name: the DaemonSet's and its account's. In another namespace than the release's it
-says whose it is: releases of the same name may share that one. At most 63 characters, and what is cut is told
-from another's by five more.
+says whose it is: releases of the same name may share that one. At most 63 characters, 11 of them the suffix.
 */}}
 {{- define "docker-registry.nodeTrust.name" -}}
 {{- $name := include "docker-registry.fullname" . }}
@@ -141,13 +149,39 @@ from another's by five more.
 {{- if ne (include "docker-registry.nodeTrust.namespace" .) $home }}
 {{- $name = printf "%s-%s" $home $name }}
 {{- end }}
-{{- if gt (len $name) 52 }}
-{{- $name = printf "%s-%s" (trunc 47 $name | trimSuffix "-") (sha256sum $name | trunc 4) }}
-{{- end }}
-{{- $name }}-node-trust
+{{- include "docker-registry.name.fitting" (list $name 52) }}-node-trust
 {{- end }}
 
 {{- /* docker-registry.nodeTrust.namespace: of that DaemonSet. */}}
 {{- define "docker-registry.nodeTrust.namespace" -}}
 {{- include "docker-registry.renderedText" (list . (dig "namespace" "" (.Values.nodeTrust | default dict))) | default (include "docker-registry.namespace" .) }}
+{{- end }}
+
+{{- /* docker-registry.endpoint.name: its service account's and its Role's. */}}
+{{- define "docker-registry.endpoint.name" -}}
+{{- include "docker-registry.fullname" . }}-endpoint
+{{- end }}
+
+{{- /* docker-registry.endpoint.abroad: a Role's name where other releases have theirs, and the ClusterRole's. */}}
+{{- define "docker-registry.endpoint.abroad" -}}
+{{- include "docker-registry.namespace" . }}-{{ include "docker-registry.endpoint.name" . }}
+{{- end }}
+
+{{- /*
+docker-registry.endpoint.cronJob.name: at most 52 characters, 9 of them the suffix, as of the collector's.
+*/}}
+{{- define "docker-registry.endpoint.cronJob.name" -}}
+{{- include "docker-registry.name.fitting" (list (include "docker-registry.fullname" .) 43) }}-endpoint
+{{- end }}
+
+{{- /* docker-registry.endpoint.job.name (list ROOT SUFFIX): at most 63 characters, which its pods have as a label. */}}
+{{- define "docker-registry.endpoint.job.name" -}}
+{{- $suffix := printf "-endpoint-%s" (index . 1) }}
+{{- $name := include "docker-registry.fullname" (index . 0) }}
+{{- $name | trunc (sub 63 (len $suffix) | int) | trimSuffix "-" }}{{ $suffix }}
+{{- end }}
+
+{{- /* docker-registry.tls.job.name: at most 63 characters, 13 of them the suffix. */}}
+{{- define "docker-registry.tls.job.name" -}}
+{{- include "docker-registry.name.fitting" (list (include "docker-registry.fullname" .) 50) }}-certificates
 {{- end }}

@@ -93,7 +93,7 @@ nothing.
 {{- if eq (include "docker-registry.configured" (list . "storage" "maintenance" "readonly" "enabled")) "true" }}
 - garbageCollect.readOnly is true, but configData.storage.maintenance.readonly.enabled is true as well, so nobody can push at any time and nothing is gained. Remove one of the two.
 {{- end }}
-{{- /* The bounds of scripts/registry_gc/read_only.py. */}}
+{{- /* The bounds of scripts/registry_gc/read_only_settings.py. */}}
 {{- $expires := include "docker-registry.seconds" $gc.readOnlyExpires }}
 {{- if and $expires (or (lt (int $expires) 10) (gt (int $expires) 2592000)) }}
 - garbageCollect.readOnlyExpires is {{ include "docker-registry.text" $gc.readOnlyExpires }}, but whoever holds the switch says so four times within that time, and it ends by itself after it. Set 10s to 30d, such as 10m.

@@ -1,6 +1,6 @@
 {{- /*
-The script that says where the registry is, and what else is done every few minutes: names, environment
-and pod of its CronJob and of its Jobs. All helpers take the root context where they do not say another.
+The script that says where the registry is, and what else is done every few minutes: environment and pod
+of its CronJob and of its Jobs. All helpers take the root context where they do not say another.
 */}}
 
 {{- /*
@@ -23,39 +23,6 @@ them has no use for it.
 {{- if and .Values.endpoint.nodeAddresses $onNodes }}true{{ else }}false{{ end }}
 {{- end }}
 
-{{- /* docker-registry.endpoint.name: the service account's, its Role's; those of the CronJob and the Jobs are below. */}}
-{{- define "docker-registry.endpoint.name" -}}
-{{- include "docker-registry.fullname" . }}-endpoint
-{{- end }}
-
-{{- /* docker-registry.endpoint.abroad: a Role's name where other releases have theirs, and the ClusterRole's. */}}
-{{- define "docker-registry.endpoint.abroad" -}}
-{{- include "docker-registry.namespace" . }}-{{ include "docker-registry.endpoint.name" . }}
-{{- end }}
-
-{{- /*
-docker-registry.endpoint.cronJob.name: at most 52 characters, 9 of them the suffix, as of the collector's.
-*/}}
-{{- define "docker-registry.endpoint.cronJob.name" -}}
-{{- $name := include "docker-registry.fullname" . }}
-{{- if gt (len $name) 43 }}
-{{- $name = printf "%s-%s" (trunc 38 $name | trimSuffix "-") (sha256sum $name | trunc 4) }}
-{{- end }}
-{{- $name }}-endpoint
-{{- end }}
-
-{{- /* docker-registry.endpoint.job.name (list ROOT SUFFIX): at most 63 characters, which its pods have as a label. */}}
-{{- define "docker-registry.endpoint.job.name" -}}
-{{- $suffix := printf "-endpoint-%s" (index . 1) }}
-{{- $name := include "docker-registry.fullname" (index . 0) }}
-{{- $name | trunc (sub 63 (len $suffix) | int) | trimSuffix "-" }}{{ $suffix }}
-{{- end }}
-
-{{- /* docker-registry.endpoint.workload: what the registry's pods belong to, as the script and Events name it. */}}
-{{- define "docker-registry.endpoint.workload" -}}
-{{- include "docker-registry.workload.kind" . }}/{{ include "docker-registry.fullname" . }}
-{{- end }}
-
 {{- /*
 docker-registry.endpoint.lookEnv: a list of {name, value}: what the script that makes certificates and the
 one that publishes addresses look at. Both must see the same, or the certificate would miss a name.
@@ -64,16 +31,12 @@ one that publishes addresses look at. Both must see the same, or the certificate
 {{- $endpoint := .Values.endpoint }}
 {{- $trust := .Values.nodeTrust | default dict }}
 {{- $trusts := eq (include "docker-registry.nodeTrust.exists" .) "true" }}
-{{- $about := list (include "docker-registry.endpoint.workload" .) }}
-{{- if $endpoint.enabled }}
-{{- $about = append $about (printf "RegistryEndpoint/%s" (include "docker-registry.fullname" .)) }}
-{{- end }}
 {{- $addresses := include "docker-registry.rendered" (list . $endpoint.addresses) | fromYamlArray }}
 {{- $env := list
   (dict "name" "GC_NAMESPACE" "value" (include "docker-registry.namespace" .))
   (dict "name" "GC_RELEASE" "value" .Release.Name)
   (dict "name" "GC_SERVICE" "value" (include "docker-registry.service.name" .))
-  (dict "name" "GC_EVENTS_ABOUT" "value" (join " " $about))
+  (dict "name" "GC_EVENTS_ABOUT" "value" (include "docker-registry.events.about" .))
   (dict "name" "GC_NODE_ADDRESSES" "value" (include "docker-registry.endpoint.nodes" .))
   (dict "name" "GC_ENDPOINT_ADDRESSES" "value" (join " " $addresses))
   (dict "name" "GC_ENDPOINT_SCHEME" "value" (include "docker-registry.text" $endpoint.scheme))
@@ -131,12 +94,12 @@ removes them is told the same. The next release reads it from the CronJob (_befo
   (dict "name" "GC_PORT" "value" (include "docker-registry.gc.port" .))
   (dict "name" "GC_TOKEN_FILE" "value" (printf "%s/token" (include "docker-registry.gc.tokenFolder" .)))) }}
 {{- else if eq (include "docker-registry.tls.restarts" .) "true" }}
-{{- $env = append $env (dict "name" "GC_WORKLOAD" "value" (include "docker-registry.endpoint.workload" .)) }}
+{{- $env = append $env (dict "name" "GC_WORKLOAD" "value" (include "docker-registry.events.workload" .)) }}
 {{- end }}
 {{- if eq (include "docker-registry.gc.readOnly" .) "true" }}
 {{- $env = append $env (dict "name" "GC_READ_ONLY_TIMEOUT" "value" (include "docker-registry.text" .Values.garbageCollect.readOnlyTimeout)) }}
 {{- end }}
-{{- include "docker-registry.endpoint.withExtra" (list . $env) }}
+{{- include "docker-registry.env.withExtra" (list . $env .Values.endpoint.extraEnvVars) }}
 {{- end }}
 
 {{- /*
@@ -146,26 +109,7 @@ middle of it would make anew what was removed.
 {{- define "docker-registry.endpoint.removeEnv" -}}
 {{- $env := concat (include "docker-registry.endpoint.lookEnv" . | fromYamlArray) (include "docker-registry.endpoint.madeEnv" . | fromYamlArray) (list
   (dict "name" "GC_CRONJOB" "value" (include "docker-registry.endpoint.cronJob.name" .))) }}
-{{- include "docker-registry.endpoint.withExtra" (list . $env) }}
-{{- end }}
-
-{{- /*
-docker-registry.endpoint.withExtra (list ROOT ENV): with the user's own. One of the same name counts instead:
-given twice, server-side apply refuses it.
-*/}}
-{{- define "docker-registry.endpoint.withExtra" -}}
-{{- $extra := include "docker-registry.rendered" (list (index . 0) (index . 0).Values.endpoint.extraEnvVars) | fromYamlArray }}
-{{- $taken := list }}
-{{- range $extra }}
-{{- $taken = append $taken .name }}
-{{- end }}
-{{- $env := list }}
-{{- range index . 1 }}
-{{- if not (has .name $taken) }}
-{{- $env = append $env . }}
-{{- end }}
-{{- end }}
-{{- toYaml (concat $env $extra) }}
+{{- include "docker-registry.env.withExtra" (list . $env .Values.endpoint.extraEnvVars) }}
 {{- end }}
 
 {{- /*

@@ -1,6 +1,7 @@
 {{- /*
 What the script may do, and no more: the sets that tests/support/rights.py has. `create` of a named object is
-server-side apply's, and can be granted by its name. All helpers take the root context.
+server-side apply's, and can be granted by its name. All helpers take the root context where they do not say
+another.
 */}}
 
 {{- /* docker-registry.endpoint.rules: of the CronJob and of the Job after an install, in the release's namespace. */}}

@@ -30,8 +30,7 @@ Secret of this release, or the user's own.
 {{- end }}
 
 {{- /*
-docker-registry.gc.hookEnv (root context): of the CronJob's container. One of the user's of the same
-name counts instead: given twice, server-side apply refuses it.
+docker-registry.gc.hookEnv (root context): of the CronJob's container.
 */}}
 {{- define "docker-registry.gc.hookEnv" -}}
 {{- $gc := .Values.garbageCollect }}
@@ -42,11 +41,7 @@ name counts instead: given twice, server-side apply refuses it.
   (dict "name" "GC_TIMEOUT" "value" (include "docker-registry.text" $gc.hook.timeout))
   (dict "name" "GC_TOKEN_FILE" "value" (printf "%s/token" (include "docker-registry.gc.tokenFolder" .))) }}
 {{- if $gc.hook.events }}
-{{- $about := list (printf "%s/%s" (include "docker-registry.workload.kind" .) (include "docker-registry.fullname" .)) }}
-{{- if .Values.endpoint.enabled }}
-{{- $about = append $about (printf "RegistryEndpoint/%s" (include "docker-registry.fullname" .)) }}
-{{- end }}
-{{- $own = append $own (dict "name" "GC_EVENTS_ABOUT" "value" (join " " $about)) }}
+{{- $own = append $own (dict "name" "GC_EVENTS_ABOUT" "value" (include "docker-registry.events.about" .)) }}
 {{- end }}
 {{- if eq (include "docker-registry.gc.readOnly" .) "true" }}
 {{- $own = concat $own (list
@@ -57,18 +52,7 @@ name counts instead: given twice, server-side apply refuses it.
   (dict "name" "GC_READ_ONLY_TIMEOUT" "value" (include "docker-registry.text" $gc.readOnlyTimeout))
   (dict "name" "GC_RELEASE" "value" .Release.Name)) }}
 {{- end }}
-{{- $extra := include "docker-registry.rendered" (list . $gc.extraEnvVars) | fromYamlArray }}
-{{- $taken := list }}
-{{- range $extra }}
-{{- $taken = append $taken .name }}
-{{- end }}
-{{- $env := list }}
-{{- range $own }}
-{{- if not (has .name $taken) }}
-{{- $env = append $env . }}
-{{- end }}
-{{- end }}
-{{- toYaml (concat $env $extra) }}
+{{- include "docker-registry.env.withExtra" (list . $own $gc.extraEnvVars) }}
 {{- end }}
 
 {{- define "docker-registry.gc.volumes" -}}

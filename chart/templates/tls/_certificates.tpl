@@ -3,15 +3,6 @@ The Job that makes the release's own certificate. All helpers take the root cont
 otherwise.
 */}}
 
-{{- /* docker-registry.tls.job.name: at most 63 characters, 13 of them the suffix; what is cut is told from another release's. */}}
-{{- define "docker-registry.tls.job.name" -}}
-{{- $name := include "docker-registry.fullname" . }}
-{{- if gt (len $name) 50 }}
-{{- $name = printf "%s-%s" (trunc 45 $name | trimSuffix "-") (sha256sum $name | trunc 4) }}
-{{- end }}
-{{- $name }}-certificates
-{{- end }}
-
 {{- /*
 docker-registry.tls.job.annotations (list ROOT WEIGHT EVENTS): the block `annotations:` of a hook. What failed
 stays, to be read; Helm 4 prints what its pod said.
@@ -48,20 +39,7 @@ docker-registry.tls.job.rules: what the Job may do and no more, as tests/support
   resources: [services]
   resourceNames: [{{ include "docker-registry.service.name" . | quote }}]
   verbs: [get]
-{{- /* Events about the workload; before an install there is none, and nothing is written. */}}
-- apiGroups: [""]
-  resources: [events]
-  verbs: [create]
-- apiGroups: [apps]
-  resources: [{{ include "docker-registry.workload.kind" . | lower }}s]
-  resourceNames: [{{ include "docker-registry.fullname" . | quote }}]
-  verbs: [get]
-{{- if .Values.endpoint.enabled }}
-- apiGroups: [docker-registry.dev]
-  resources: [registryendpoints]
-  resourceNames: [{{ include "docker-registry.fullname" . | quote }}]
-  verbs: [get]
-{{- end }}
+{{ include "docker-registry.events.rules" . | trim }}
 {{- end }}
 
 {{- /*

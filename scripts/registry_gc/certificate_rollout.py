@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from registry_gc.addresses import Address
-from registry_gc.certificate_secrets import content
+from registry_gc.certificate_secrets import MANAGER, content
 from registry_gc.errors import RegistryDownError
 from registry_gc.events import Subject
 from registry_gc.health import first_fingerprint, served_certificate
@@ -20,7 +20,6 @@ from registry_gc.kube_api import Api, path_of
 from registry_gc.release_pods import Pod, pods
 from registry_gc.sidecars import Access, Sidecar
 
-MANAGER = "registry-gc-certificates"
 ANNOTATION = "docker-registry.dev/certificate"
 
 _PAUSE = 2.0  # seconds between two looks

@@ -1,4 +1,4 @@
-"""Whether who listens somewhere lets nobody in without a certificate of its own (mutual TLS).
+"""Whether a server lets nobody in who shows no certificate of a client (mutual TLS).
 
 Who sends a request first often sees no more than a connection that ends: what it sent lies unread
 there, so the reason is thrown away with it. Here nothing is sent after the handshake.
@@ -15,8 +15,8 @@ _REASON = 1.0  # seconds for the refusal: with TLS 1.3 it follows the handshake
 _ALERTS = ("CERTIFICATE_REQUIRED", "BAD_CERTIFICATE", "HANDSHAKE_FAILURE")
 
 
-def are_wanted(address: Address) -> bool:
-    """Ask for nothing, and say whether that is refused for want of a certificate."""
+def wants_client_certificate(address: Address) -> bool:
+    """Say whether a server turns away who shows none; False where it cannot be asked."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE  # nothing is sent and nothing believed

@@ -66,9 +66,14 @@ def endpoint(*, remove: bool, now: bool, withdraw: bool) -> None:
             os.environ, role.NOTHING, _namespace(role.NOTHING)
         )
         api = kube_client.api(role.NOTHING)
-        act = role.run_now if now else role.run
-        act = withdrawal.remove if remove else withdrawal.tell_nodes if withdraw else act
-        act(api, settings, click.echo)
+        if remove:
+            withdrawal.remove(api, settings, click.echo)
+        elif withdraw:
+            withdrawal.tell_nodes(api, settings, click.echo)
+        elif now:
+            role.run_now(api, settings, click.echo)
+        else:
+            role.run(api, settings, click.echo)
 
 
 @click.command("node-trust")

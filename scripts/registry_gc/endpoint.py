@@ -15,6 +15,7 @@ from registry_gc.certificate_rollout import Rollout, take_effect
 from registry_gc.certificate_secrets import content
 from registry_gc.endpoint_object import (
     KIND,
+    MANAGER,
     PLURAL,
     VERSION,
     Observed,
@@ -51,13 +52,11 @@ from registry_gc.release_pods import Pod, pods
 from registry_gc.sidecars import Sidecar
 from registry_gc.trust_content import certificates_in
 
-MANAGER = "registry-gc-endpoint"
 NOTHING = "the registry's address was not published"
 
 _NODES = path_of("v1", "nodes")
-_NOW = (
-    90.0  # seconds for the API, in all: Helm waits, and by default not for more than five minutes
-)
+# Seconds for the API, in all: Helm waits, and by default not for more than five minutes.
+_NOW = 90.0
 _LOOKS, _BETWEEN_LOOKS = 5, 2.0  # seconds
 _STARTS = 45.0  # seconds for a registry that is just being started
 _ATTEMPTS = 3  # another run may write at the same time; the second sees what the first made
@@ -83,14 +82,14 @@ def look(api: Api, settings: EndpointSettings, echo: Echo) -> Seen:
     namespace = settings.namespace
     service = _get(api, "v1", "services", namespace, settings.service)
     return Seen(
-        namespace,
-        service,
-        _get(api, "networking.k8s.io/v1", "ingresses", namespace, settings.ingress),
-        _get(api, "gateway.networking.k8s.io/v1", "httproutes", namespace, settings.route),
-        _nodes(api, settings, echo),
-        frozenset(each.node for each in _pods(api, settings) if each.phase == "Running"),
-        "https" if settings.tls_secret or settings.pod_scheme == "https" else "http",
-        settings.tls_secret,
+        namespace=namespace,
+        service=service,
+        ingress=_get(api, "networking.k8s.io/v1", "ingresses", namespace, settings.ingress),
+        route=_get(api, "gateway.networking.k8s.io/v1", "httproutes", namespace, settings.route),
+        nodes=_nodes(api, settings, echo),
+        serving=frozenset(each.node for each in _pods(api, settings) if each.phase == "Running"),
+        pod_scheme="https" if settings.tls_secret or settings.pod_scheme == "https" else "http",
+        pod_secret=settings.tls_secret,
     )
 
 
@@ -269,12 +268,12 @@ def _take_effect(api: Api, settings: EndpointSettings, events: Events, echo: Ech
     if not settings.restart or not settings.tls_secret or not settings.selector:
         return 0
     rollout = Rollout(
-        settings.namespace,
-        settings.tls_secret,
-        settings.selector,
-        settings.access,
-        settings.workload,
-        settings.registry_port,
+        namespace=settings.namespace,
+        secret=settings.tls_secret,
+        selector=settings.selector,
+        access=settings.access,
+        workload=settings.workload,
+        port=settings.registry_port,
     )
     if count := take_effect(api, rollout, echo):
         events.normal("CertificateTookEffect", f"{count} registries were started anew for it")
@@ -292,15 +291,15 @@ def _observe(api: Api, settings: EndpointSettings, seen: Seen, echo: Echo) -> Ob
     secrets = {clients.secret, seen.pod_secret}
     bundles = {name: _bundle(api, settings, name, echo) for name in secrets}
     return Observed(
-        clients,
-        tuple(map(str, inside)),
-        seen.pod_scheme,
-        for_nodes(settings.wanted, seen, clients),
-        _health(inside, seen.pod_scheme, bundles[seen.pod_secret]),
-        bundles[clients.secret],
-        bundles[seen.pod_secret],
-        _is_read_only(api, settings),
-        _last_collection(api, settings),
+        clients=clients,
+        pods=tuple(map(str, inside)),
+        pod_scheme=seen.pod_scheme,
+        nodes=for_nodes(settings.wanted, seen, clients),
+        health=_health(inside, seen.pod_scheme, bundles[seen.pod_secret]),
+        bundle=bundles[clients.secret],
+        pod_bundle=bundles[seen.pod_secret],
+        read_only=_is_read_only(api, settings),
+        collection=_last_collection(api, settings),
     )
 
 

@@ -15,6 +15,7 @@ from registry_gc.ownership import Owner
 VERSION = "docker-registry.dev/v1alpha1"
 KIND = "RegistryEndpoint"
 PLURAL = "registryendpoints"
+MANAGER = "registry-gc-endpoint"  # one for who publishes and who withdraws: both own the spec
 WITHDRAWN = "docker-registry.dev/withdrawn"  # an annotation: since when
 
 _REMOVAL = timedelta(minutes=10)  # that an uninstall may take

@@ -83,28 +83,28 @@ class EndpointSettings:
         if mode and access and selector:
             switched = ReadOnlySettings.from_environment(environment, owner, selector, access)
         return cls(
-            owner,
-            environment.get("GC_ENDPOINT", "").strip(),
-            environment.get("GC_SERVICE", "").strip(),
-            environment.get("GC_INGRESS", "").strip(),
-            environment.get("GC_HTTPROUTE", "").strip(),
-            _wanted(environment),
-            environment.get("GC_TLS_SECRET", "").strip(),
-            switch(environment, "GC_NODE_ADDRESSES"),
-            switch(environment, "GC_HOSTING"),
-            selector,
-            access,
-            mode,
-            environment.get("GC_TRUST", "").strip(),
-            length(environment, "GC_TRUST_TIMEOUT", cls.trust_timeout),
-            CertificateSettings.from_environment(environment, owner),
-            Subject.all_of(environment.get("GC_EVENTS_ABOUT", "")),
-            workload[0] if workload else None,
-            port(environment, "GC_REGISTRY_PORT", cls.registry_port),
-            switched,
-            environment.get("GC_CRONJOB", "").strip(),
-            switch(environment, "GC_TLS_RESTART", default=True),
-            _one_of(environment, "GC_POD_SCHEME", ("", "http", "https")),
+            owner=owner,
+            name=environment.get("GC_ENDPOINT", "").strip(),
+            service=environment.get("GC_SERVICE", "").strip(),
+            ingress=environment.get("GC_INGRESS", "").strip(),
+            route=environment.get("GC_HTTPROUTE", "").strip(),
+            wanted=_wanted(environment),
+            tls_secret=environment.get("GC_TLS_SECRET", "").strip(),
+            nodes=switch(environment, "GC_NODE_ADDRESSES"),
+            hosting=switch(environment, "GC_HOSTING"),
+            selector=selector,
+            access=access,
+            mode=mode,
+            trust=environment.get("GC_TRUST", "").strip(),
+            trust_timeout=length(environment, "GC_TRUST_TIMEOUT", cls.trust_timeout),
+            certificate=CertificateSettings.from_environment(environment, owner),
+            about=Subject.all_of(environment.get("GC_EVENTS_ABOUT", "")),
+            workload=workload[0] if workload else None,
+            registry_port=port(environment, "GC_REGISTRY_PORT", cls.registry_port),
+            switch=switched,
+            cron_job=environment.get("GC_CRONJOB", "").strip(),
+            restart=switch(environment, "GC_TLS_RESTART", default=True),
+            pod_scheme=_one_of(environment, "GC_POD_SCHEME", ("", "http", "https")),
         )
 
 
@@ -119,13 +119,13 @@ def _access(environment: Mapping[str, str], consequence: str) -> Access | None:
 def _wanted(environment: Mapping[str, str]) -> Wanted:
     node_host = addresses(environment, "GC_ENDPOINT_NODE_HOST")
     return Wanted(
-        addresses(environment, "GC_ENDPOINT_ADDRESSES"),
-        _one_of(environment, "GC_ENDPOINT_SCHEME", ("", "http", "https")),
-        environment.get("GC_ENDPOINT_CA_SECRET", "").strip(),
-        node_host[0] if node_host else None,
-        _via(_one_of(environment, "GC_ENDPOINT_NODE_VIA", ("", *get_args(Via)))),
-        switch(environment, "GC_ENDPOINT_LOOPBACK", default=True),
-        _one_of(environment, "GC_ENDPOINT_NODE_ADDRESS_TYPE", _TYPES),
+        addresses=addresses(environment, "GC_ENDPOINT_ADDRESSES"),
+        scheme=_one_of(environment, "GC_ENDPOINT_SCHEME", ("", "http", "https")),
+        secret=environment.get("GC_ENDPOINT_CA_SECRET", "").strip(),
+        node_host=node_host[0] if node_host else None,
+        via=_via(_one_of(environment, "GC_ENDPOINT_NODE_VIA", ("", *get_args(Via)))),
+        loopback=switch(environment, "GC_ENDPOINT_LOOPBACK", default=True),
+        address_type=_one_of(environment, "GC_ENDPOINT_NODE_ADDRESS_TYPE", _TYPES),
     )
 
 

@@ -49,7 +49,7 @@ def port(environment: Mapping[str, str], name: str, default: int) -> int:
     if not text.isdecimal() or not 0 < int(text) < 65536:
         raise ConfigurationError(
             f"{name}: {text!r} is not a port",
-            why="the sidecar listens on a TCP port",
+            why="it is where a program of the registry's pod listens, on TCP",
             next_step="write a number from 1 to 65535, such as 5002",
         )
     return int(text)

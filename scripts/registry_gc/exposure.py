@@ -11,9 +11,8 @@ Of nodes those count that would get a load balancer's traffic: ready, not being 
 label `node.kubernetes.io/exclude-from-external-load-balancers`, which kubeadm gives to control
 planes; cordoned ones answer too. If no node is ready all count: then it is the API that has lost
 sight of them; if all have the label, it says nothing. With `externalTrafficPolicy: Local` only
-nodes that run a registry. Each by its ExternalIP, or else its
-InternalIP, of the Service's first IP family. The oldest node first, so that the address that people
-have copied stays the first one.
+nodes that run a registry. Each by its ExternalIP, or else its InternalIP, of the Service's first IP
+family. The oldest node first, so that the address that people have copied stays the first one.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from registry_gc.addresses import Address
-from registry_gc.client_certificates import are_wanted
+from registry_gc.client_certificates import wants_client_certificate
 from registry_gc.environment import is_in_cluster
 
 UNKNOWN = "NotAsked"
@@ -39,7 +39,7 @@ def ask(address: Address, scheme: Literal["http", "https"], bundle: str = "") ->
     except ssl.SSLCertVerificationError as error:
         return Health("CertificateNotBelieved", f"{url}: {error.verify_message}")
     except (OSError, http.client.HTTPException, ValueError) as error:
-        if scheme == "https" and are_wanted(_with_port(address, scheme)):
+        if scheme == "https" and wants_client_certificate(_with_port(address, scheme)):
             said = f"{url} asks who we are, so it is there"
             return Health("WantsClientCertificate", said, healthy=True)
         if not isinstance(error, ssl.SSLError) and not is_in_cluster():

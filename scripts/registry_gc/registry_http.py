@@ -6,7 +6,7 @@ import ssl
 from urllib.parse import urlsplit
 
 from registry_gc.addresses import Address
-from registry_gc.client_certificates import are_wanted
+from registry_gc.client_certificates import wants_client_certificate
 from registry_gc.registry_config import RegistryConfig
 
 _ANSWER_TIMEOUT = 5.0  # seconds for one answer
@@ -28,7 +28,8 @@ def answers(config: RegistryConfig) -> bool:
         return True  # it wants a client's certificate, so it is there
     except (OSError, http.client.HTTPException):
         # Or it ended the connection before that was read.
-        return config.tls and config.net != "unix" and are_wanted(local_address(config))
+        is_tls = config.tls and config.net != "unix"
+        return is_tls and wants_client_certificate(local_address(config))
 
 
 def takes_pushes(config: RegistryConfig) -> bool | None:
@@ -88,7 +89,7 @@ def is_registry_at(url: str) -> bool:
     except ssl.SSLError:
         return True  # it wants a client's certificate: who it is cannot be seen, so it counts
     except (OSError, ValueError, http.client.HTTPException):
-        return parts.scheme == "https" and are_wanted(at)
+        return parts.scheme == "https" and wants_client_certificate(at)
 
 
 def local_address(config: RegistryConfig) -> Address:

@@ -12,12 +12,19 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from registry_gc import certificate_secrets, hosting
-from registry_gc.endpoint_object import KIND, PLURAL, VERSION, WITHDRAWN, applied, spec_of
+from registry_gc.endpoint_object import (
+    KIND,
+    MANAGER,
+    PLURAL,
+    VERSION,
+    WITHDRAWN,
+    applied,
+    spec_of,
+)
 from registry_gc.endpoint_settings import EndpointSettings
 from registry_gc.errors import CollectorError, StorageError
 from registry_gc.kube_api import Api, KindMissingError, Object, path_of
 
-MANAGER = "registry-gc-endpoint"
 _PAUSED = "docker-registry.dev/paused"  # an annotation
 
 _PAUSE = 2.0  # seconds

@@ -9,7 +9,7 @@ import pytest
 from registry.conftest import StartRegistry
 from registry_gc.addresses import Address
 from registry_gc.certificates import Held, Terms, renewed
-from registry_gc.client_certificates import are_wanted
+from registry_gc.client_certificates import wants_client_certificate
 from registry_gc.health import ask, first_fingerprint, served_certificate
 from registry_gc.registry_config import load
 from registry_gc.registry_control import RegistryControl
@@ -48,7 +48,7 @@ def test_it_is_there_and_healthy(
     config = load(registry.config_path, environment)
     at = Address("127.0.0.1", registry.port)
 
-    assert are_wanted(at)
+    assert wants_client_certificate(at)
     for _ in range(_OFTEN):
         found = ask(at, "https", held.bundle.decode())
         assert (found.healthy, found.reason) == (True, "WantsClientCertificate"), found
@@ -60,7 +60,7 @@ def test_it_is_there_and_healthy(
 def test_one_that_wants_none(start_registry: StartRegistry, held: Held, tmp_path: Path) -> None:
     registry = start_registry(environment=variables(held, tmp_path, wanted=False), tls=True)
 
-    assert not are_wanted(Address("127.0.0.1", registry.port))
+    assert not wants_client_certificate(Address("127.0.0.1", registry.port))
 
 
 def test_what_it_serves_is_seen_and_its_variables_say_whether_it_is_read_only(

@@ -13,7 +13,7 @@ import pytest
 
 from registry_gc.addresses import Address
 from registry_gc.certificates import Held, Terms, renewed
-from registry_gc.client_certificates import are_wanted
+from registry_gc.client_certificates import wants_client_certificate
 from registry_gc.health import ask
 from registry_gc.registry_config import effective
 from registry_gc.registry_http import answers, is_registry_at
@@ -65,11 +65,11 @@ def test_it_is_asked_for(server: tuple[Address, bool]) -> None:
     """By who sends nothing, so that the reason arrives. Seen to fail: do not read it."""
     address, wanted = server
 
-    assert are_wanted(address) is wanted
+    assert wants_client_certificate(address) is wanted
 
 
 def test_nobody_listens() -> None:
-    assert not are_wanted(Address("127.0.0.1", free_port()))
+    assert not wants_client_certificate(Address("127.0.0.1", free_port()))
 
 
 def test_who_wants_one_is_there(server: tuple[Address, bool]) -> None:

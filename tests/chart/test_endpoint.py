@@ -21,7 +21,7 @@ from registry_gc.exposure import NodeHost, Outside, Wanted
 from registry_gc.health import Health
 from registry_gc.ownership import Owner
 from support.chart import CHART, KUBE_VERSIONS, problems
-from support.rendered import environment, every, one
+from support.rendered import environment, every, one, pod_of
 
 ON: dict[str, Any] = {"endpoint": {"enabled": True}}
 COLLECTED: dict[str, Any] = {"garbageCollect": {"enabled": True}}
@@ -29,7 +29,7 @@ NAME = "test-docker-registry-endpoint"
 
 
 def jobs(objects: list[Object]) -> dict[str, Object]:
-    """Return the CronJob and the Jobs of the script, by the end of their names."""
+    """Return the CronJob and the Jobs of the script, by the end of their names; maybe none."""
     found = {
         thing["metadata"]["name"].partition(NAME)[2]: thing
         for thing in objects
@@ -175,7 +175,9 @@ def test_its_pods_fit_a_restricted_namespace(render: Renderer, kube_version: str
 
 def test_no_sidecar_no_token(render: Renderer) -> None:
     """Seen to fail: a volume of a Secret that nobody made, for which the pod waits for ever."""
-    for thing in jobs(render(ON)).values():
+    found = jobs(render(ON))
+    assert found.keys() == {"schedule", "now", "remove"}
+    for thing in found.values():
         container = container_of(thing)
         assert "GC_TOKEN_FILE" not in environment(container)
         assert [mount["name"] for mount in container["volumeMounts"]] == ["tmp"]
@@ -188,14 +190,13 @@ def test_its_pods_are_where_the_values_want_them(render: Renderer) -> None:
         "tolerations": [{"key": "k", "operator": "Exists"}],
         "affinity": {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": []}},
     }
-    for thing in jobs(render({"endpoint": {"enabled": True, **own}})).values():
-        pod = pod_template(thing)
-        assert pod is not None
-        assert own.items() <= pod["spec"].items()
-    for thing in jobs(render({**ON, "nodeSelector": {"disk": "hdd"}})).values():
-        pod = pod_template(thing)
-        assert pod is not None
-        assert pod["spec"]["nodeSelector"] == {"disk": "hdd"}
+    asked = jobs(render({"endpoint": {"enabled": True, **own}}))
+    followed = jobs(render({**ON, "nodeSelector": {"disk": "hdd"}}))
+    assert asked.keys() == followed.keys() == {"schedule", "now", "remove"}
+    for thing in asked.values():
+        assert own.items() <= pod_of(thing)["spec"].items()
+    for thing in followed.values():
+        assert pod_of(thing)["spec"]["nodeSelector"] == {"disk": "hdd"}
 
 
 def test_a_variable_of_the_users_counts_instead(render: Renderer) -> None:

@@ -5,19 +5,9 @@ from typing import Any
 import pytest
 
 from helm_chart_test.fixtures import Renderer
-from support.rendered import one
+from support.rendered import one, printed
 
-# `helm install --dry-run=client` knows of no definition, so the notes are those of an object that
-# the user's own template fills with them.
-NOTES = """\
-apiVersion: v1
-kind: ConfigMap
-metadata: {name: notes}
-data:
-  address: {{ include "docker-registry.notes.address" . | toJson }}
-  risks: {{ include "docker-registry.notes.risks" . | toJson }}
-  without: {{ include "docker-registry.notes.withoutEffect" . | toJson }}
-"""
+NOTES = printed("address", "risks", "withoutEffect")
 ON: dict[str, Any] = {"endpoint": {"enabled": True}}
 NODE_PORT: dict[str, Any] = {"service": {"type": "NodePort"}}
 
@@ -83,5 +73,5 @@ def test_what_rests_is_said(told: Any) -> None:
 )  # fmt: skip
 def test_what_does_nothing_is_said(told: Any, values: dict[str, Any], words: str) -> None:
     """Seen to fail: addresses called useless where the certificate is for them."""
-    assert words in told("without", values)
-    assert "endpoint" not in told("without", {**ON, **NODE_PORT})
+    assert words in told("withoutEffect", values)
+    assert "endpoint" not in told("withoutEffect", {**ON, **NODE_PORT})

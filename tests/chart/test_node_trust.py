@@ -14,7 +14,7 @@ from helm_chart_test import (
 from helm_chart_test.fixtures import Renderer
 from registry_gc.addresses import Address
 from registry_gc.node_trust import NodeTrustSettings
-from support.rendered import environment, one, pod_of
+from support.rendered import environment, one, pod_of, printed
 
 ON: dict[str, Any] = {"endpoint": {"enabled": True}, "nodeTrust": {"enabled": True}}
 AWAY = merged(ON, {"nodeTrust": {"namespace": "trusting"}})
@@ -303,17 +303,7 @@ def test_what_works_is_not_refused(render: Renderer, values: dict[str, Any]) -> 
     assert daemon_set(render(merged(ON, values)))
 
 
-# `helm install --dry-run=client` knows of no definition, so an object of the user's own is filled
-# with what the notes would say.
-NOTES = """\
-apiVersion: v1
-kind: ConfigMap
-metadata: {name: notes}
-data:
-  address: {{ include "docker-registry.notes.address" . | toJson }}
-  risks: {{ include "docker-registry.notes.risks" . | toJson }}
-  without: {{ include "docker-registry.notes.withoutEffect" . | toJson }}
-"""
+NOTES = printed("address", "risks", "withoutEffect")
 ON_NODES = merged(AWAY, {"service": {"type": "NodePort"}, "extraObjects": [NOTES]})
 
 

@@ -10,18 +10,9 @@ import pytest
 from helm_chart_test import Object, fake_cluster, render
 from support.chart import CHART, Helm, helm_of
 from support.release_objects import thing
+from support.rendered import printed
 
-# `helm template` can ask a cluster that only has objects, but prints no notes. So an object of the
-# user's own is filled with them.
-NOTES = """\
-apiVersion: v1
-kind: ConfigMap
-metadata: {name: notes}
-data:
-  risks: {{ include "docker-registry.notes.risks" . | toJson }}
-  without: {{ include "docker-registry.notes.withoutEffect" . | toJson }}
-"""
-
+NOTES = printed("risks", "withoutEffect")
 Notes = Callable[..., str]
 
 
@@ -40,7 +31,7 @@ def notes(request: pytest.FixtureRequest, tmp_path: Path) -> Notes:
                 kubeconfig=cluster,
             )
         (found,) = (thing for thing in rendered if thing["metadata"]["name"] == "notes")
-        return f"{found['data']['risks']}\n{found['data']['without']}"
+        return f"{found['data']['risks']}\n{found['data']['withoutEffect']}"
 
     return said
 

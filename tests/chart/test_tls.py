@@ -275,11 +275,15 @@ class TestTheJob:
 
     def test_what_a_failed_one_leaves_goes_with_the_release(self, render: Renderer) -> None:
         """Helm 3 leaves the account and its rights there. Seen to fail: without pre-delete."""
-        for thing in render(SELF_SIGNED):
-            notes = thing["metadata"].get("annotations", {})
-            if object_id(thing).endswith("-certificates") and thing["kind"] != "Job":
-                assert "pre-delete" in notes["helm.sh/hook"].split(",")
-                assert notes["helm.sh/hook-delete-policy"] == "before-hook-creation,hook-succeeded"
+        needed = {
+            thing["kind"]: thing["metadata"]["annotations"]
+            for thing in render(SELF_SIGNED)
+            if object_id(thing).endswith("-certificates") and thing["kind"] != "Job"
+        }
+        assert needed.keys() == {"ServiceAccount", "Role", "RoleBinding"}
+        for notes in needed.values():
+            assert "pre-delete" in notes["helm.sh/hook"].split(",")
+            assert notes["helm.sh/hook-delete-policy"] == "before-hook-creation,hook-succeeded"
 
     def test_it_is_tried_again_unless_its_answer_would_be_the_same(self, render: Renderer) -> None:
         """A node that fails is no answer. Seen to fail: backoffLimit 0; 5 among the answers."""

@@ -11,6 +11,18 @@ REGISTRY = "docker-registry"
 """The name of the registry's container, and of its chart."""
 
 
+def printed(*parts: str) -> str:
+    """Return an object of the user's own, `notes`, that is filled with parts of the notes.
+
+    `address`, `risks` or `withoutEffect`. `helm install --dry-run=client` prints notes, but knows
+    of no definition; `helm template` can ask a cluster, but prints none.
+    """
+    data = "".join(
+        f'  {part}: {{{{ include "docker-registry.notes.{part}" . | toJson }}}}\n' for part in parts
+    )
+    return f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: notes}}\ndata:\n{data}"
+
+
 def every(objects: Iterable[Object], kind: str) -> list[Object]:
     return [thing for thing in objects if thing["kind"] == kind]
 

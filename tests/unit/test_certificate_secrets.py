@@ -236,7 +236,12 @@ class TestRemoved:
         ]
 
     def test_nothing_to_remove(self, fake: FakeKubernetes) -> None:
-        remove(api_of(fake)[0], SETTINGS, lambda _: None)
+        """Seen to fail: remove without a look, which says that it has removed something."""
+        said: list[str] = []
+        remove(api_of(fake)[0], SETTINGS, said.append)
+
+        assert said == []
+        assert fake.objects.written == []
 
 
 class TestSettings:

@@ -73,7 +73,8 @@ def test_large_layers_through_an_ingress(
     """TLS at the edge, and plain HTTP to the pod; then TLS to the pod too, whose certificate the
     controller believes by an annotation of the Service.
 
-    Seen to fail: a controller that took the route for plain HTTP alone (404).
+    Seen to fail: a controller that took the route for plain HTTP alone (404); a registry that
+    leads clients to an address of its own (REGISTRY_HTTP_HOST).
     """
     values = behind_ingress(edge, release)
     install_with(release, values, given=INSIDE)
@@ -98,7 +99,8 @@ def test_large_layers_through_a_gateway(
     """The same with an HTTPRoute. That the pod speaks TLS its controller sees by the port's name.
 
     Seen to fail: a printed line that says nothing where the Gateway gives no message; a pod that
-    does not speak TLS, asked by https (500).
+    does not speak TLS, asked by https (500); a registry that leads clients to an address of its
+    own (REGISTRY_HTTP_HOST).
     """
     values = behind_gateway(edge, release)
     install_with(release, values, given=INSIDE)
@@ -116,7 +118,9 @@ def test_large_layers_through_a_gateway(
 def test_without_a_host_the_printed_commands_ask_the_controller_for_its_address(
     edge: Edge, release: Release, tmp_path: Path
 ) -> None:
-    """Seen to fail: an Ingress that its controller has not taken."""
+    """Seen to fail: an Ingress that its controller has not taken; a command that asks it for a
+    field that it does not have.
+    """
     edge.give_certificate(release.namespace, "edge-tls", edge.certificate)
     by_ingress = {
         "enabled": True,

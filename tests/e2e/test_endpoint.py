@@ -63,6 +63,8 @@ def control_plane(cluster: Cluster) -> Iterator[str]:
 def test_a_node_port_and_nodes_that_come_and_go(release: Release, control_plane: str) -> None:
     """The oldest first; none that load balancers leave out; with `externalTrafficPolicy: Local`
     those that run a registry.
+
+    Seen to fail: the label of excluded nodes not looked at.
     """
     cluster, port = release.cluster, release.port
     release.install(PUBLISHED)
@@ -112,7 +114,10 @@ def give_address(release: Release, *ingress: dict[str, str]) -> None:
 
 
 def test_a_load_balancer_that_gets_its_address_late(release: Release) -> None:
-    """With the Service's port, not the NodePort; what is gone is told no longer."""
+    """With the Service's port, not the NodePort; what is gone is told no longer.
+
+    Seen to fail: the NodePort behind the load balancer's address.
+    """
     # Helm would wait for the address, which nobody gives.
     release.install({**PUBLISHED, "service.type": "LoadBalancer"}, "--wait=hookOnly")
     release.wait_until_it_answers()
@@ -141,7 +146,8 @@ def test_a_load_balancer_that_gets_its_address_late(release: Release) -> None:
 def test_a_cluster_ip_and_the_last_collection(release: Release) -> None:
     """Only pods reach it; then by addresses of people's own. What others write does not stay.
 
-    Seen to fail: a field of the spec that nobody of us applies, written by another.
+    Seen to fail: a field of the spec that nobody of us applies, written by another; a collection
+    forgotten with the sidecar that told of it.
     """
     release.install({"garbageCollect.enabled": "true"})
     release.wait_until_it_answers()
@@ -216,7 +222,8 @@ def somebodys(cluster: Cluster) -> Iterator[dict[str, str]]:
 def test_tools_for_local_clusters_find_it(release: Release, somebodys: dict[str, str]) -> None:
     """By the ConfigMap of KEP-1755; somebody else's stays as it is.
 
-    Seen to fail: another release that published there meanwhile.
+    Seen to fail: another release that published there meanwhile; a ConfigMap taken over whoever
+    had made it.
     """
     cluster, port = release.cluster, release.port
     release.install({**PUBLISHED, "endpoint.hosting": "true", "endpoint.nodeAddresses": "true"})

@@ -56,7 +56,8 @@ def test_an_ingress(edge: Edge, release: Release) -> None:
     """Without hosts by the address that its controller tells, once it does; by its hosts, with whom
     to trust; where the edge has a port of its own by what people say.
 
-    Seen to fail: an address that the controller of before had left in the Ingress's status.
+    Seen to fail: an address that the controller of before had left in the Ingress's status;
+    endpoint.caSecret not looked at.
     """
     host = edge.host(release)
     give_authority(edge, release)
@@ -100,7 +101,10 @@ def test_an_ingress(edge: Edge, release: Release) -> None:
 
 
 def test_an_httproute(edge: Edge, release: Release) -> None:
-    """Not before its Gateway has taken it."""
+    """Not before its Gateway has taken it.
+
+    Seen to fail: its hosts told at once, whatever the Gateway says.
+    """
     host = edge.host(release)
     give_authority(edge, release)
     trust = {**INSIDE, "endpoint.caSecret": AUTHORITY}

@@ -11,6 +11,8 @@ from threading import Thread
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import pytest
+
 from support.fake_objects import FakeObjects
 from support.run import run
 
@@ -168,6 +170,14 @@ def kubeconfig(folder: Path, port: int) -> Path:
     }
     path.write_text(json.dumps(config), encoding="utf-8")
     return path
+
+
+def lead_to(fake: FakeKubernetes, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have clients of this process find it by a person's kubeconfig, wherever the tests run."""
+    for name in ("KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT"):
+        monkeypatch.delenv(name, raising=False)
+    default = "kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION"
+    monkeypatch.setattr(default, str(kubeconfig(folder, fake.port)))
 
 
 def certificate(folder: Path) -> Path:

@@ -29,6 +29,7 @@ from support.fake_kubernetes import (
     certificate,
     fake_kubernetes,
     kubeconfig,
+    lead_to,
     pod,
 )
 from support.fake_sidecars import TOKEN, FakeSidecar
@@ -44,26 +45,16 @@ TLS = {
 }
 MODE = path_of("v1", "configmaps", NAMESPACE, "one-gc-mode")
 
-
-@pytest.fixture(autouse=True)
-def _signals() -> Iterator[None]:
-    before = signal.getsignal(signal.SIGTERM)
-    yield
-    signal.signal(signal.SIGTERM, before)
+pytestmark = pytest.mark.usefixtures("same_signals")
 
 
 @pytest.fixture
 def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeKubernetes]:
-    for name in ("KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT"):
-        monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(kube_api, "_FIRST_PAUSE", 0.01)
     monkeypatch.setattr(withdrawal, "_HOLD", 0.0)
     monkeypatch.setattr(switching, "_ANOTHER_LOOK", 0.0)
     with fake_kubernetes() as running:
-        monkeypatch.setattr(
-            "kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION",
-            str(kubeconfig(tmp_path, running.port)),
-        )
+        lead_to(running, tmp_path, monkeypatch)
         yield running
 
 

@@ -26,7 +26,7 @@ from support.fake_kubernetes import (
     SELECTOR,
     FakeKubernetes,
     fake_kubernetes,
-    kubeconfig,
+    lead_to,
     pod,
 )
 from support.fake_sidecars import TOKEN, FakeSidecar, Volume
@@ -47,17 +47,12 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sidecars, "_PAUSE", 0.02)
     monkeypatch.setattr(sidecars, "_LONGEST_PAUSE", 0.1)
     monkeypatch.setattr(sidecars, "_PATIENCE", 0.5)
-    for name in ("KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT"):
-        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture
 def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeKubernetes]:
     with fake_kubernetes() as running:
-        monkeypatch.setattr(
-            "kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION",
-            str(kubeconfig(tmp_path, running.port)),
-        )
+        lead_to(running, tmp_path, monkeypatch)
         running.pods = [pod()]
         yield running
 

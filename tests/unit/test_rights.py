@@ -1,6 +1,5 @@
 """RBAC as small as it can be: what each command asks of the API is exactly what is written down."""
 
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from support.fake_kubernetes import (
     SELECTOR,
     FakeKubernetes,
     fake_kubernetes,
-    kubeconfig,
+    lead_to,
     pod,
 )
 from support.fake_sidecars import TOKEN, FakeSidecar
@@ -29,26 +28,16 @@ from support.rights import Rights
 
 MODE = path_of("v1", "configmaps", NAMESPACE, "one-gc-mode")
 
-
-@pytest.fixture(autouse=True)
-def _signals() -> Iterator[None]:
-    before = signal.getsignal(signal.SIGTERM)
-    yield
-    signal.signal(signal.SIGTERM, before)
+pytestmark = pytest.mark.usefixtures("same_signals")
 
 
 @pytest.fixture
 def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeKubernetes]:
-    for name in ("KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT"):
-        monkeypatch.delenv(name, raising=False)
     healthy = Health("Answers", "it answers", healthy=True)
     monkeypatch.setattr(endpoint, "ask", lambda *_: healthy)
     monkeypatch.setattr(withdrawal, "_HOLD", 0.0)
     with fake_kubernetes() as running:
-        monkeypatch.setattr(
-            "kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION",
-            str(kubeconfig(tmp_path, running.port)),
-        )
+        lead_to(running, tmp_path, monkeypatch)
         running.pods = [pod()]
         put = running.objects.put
         put(path_of("apps/v1", "deployments", NAMESPACE, "one"), {"kind": "Deployment"})

@@ -64,7 +64,9 @@ class Endpoint:
 def define(cluster: Cluster) -> None:
     """Bring the definition up to date, as docs/exposing.md says: Helm never does it."""
     crd = ROOT / "chart/crds/registryendpoints.yaml"
-    cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(crd))
+    # In Helm's name, or the next install of any release by Helm 4 may be refused.
+    by = ("--server-side", "--force-conflicts", "--field-manager=helm")
+    cluster.kubectl("apply", *by, "-f", str(crd))
     cluster.kubectl(
         "wait", "--for=condition=Established", "crd/registryendpoints.docker-registry.dev",
         "--timeout=60s",

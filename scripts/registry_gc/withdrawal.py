@@ -23,7 +23,7 @@ from registry_gc.endpoint_object import (
 )
 from registry_gc.endpoint_settings import EndpointSettings
 from registry_gc.errors import CollectorError, StorageError
-from registry_gc.kube_api import Api, KindMissingError, Object, path_of
+from registry_gc.kube_api import Api, ApiConflictError, KindMissingError, Object, path_of
 
 _PAUSED = "docker-registry.dev/paused"  # an annotation
 
@@ -31,6 +31,7 @@ _PAUSE = 2.0  # seconds
 # Seconds for which no pod is to be ready: one that was replaced after the nodes were told removes
 # its node's files once it has started.
 _HOLD = 10.0
+_ATTEMPTS = 3
 _RUN = 30.0  # seconds for a scheduled run that goes on; one that takes longer sees `withdrawn`
 
 Echo = Callable[[str], object]
@@ -55,15 +56,20 @@ def remove(api: Api, settings: EndpointSettings, echo: Echo) -> None:
         steps.append(lambda: _remove_mode(api, settings, echo))
     if (certificate := settings.certificate) is not None:
         steps.append(lambda: certificate_secrets.remove(api, certificate, echo))
-    for step in steps:
-        try:
-            step()
-        except CollectorError as error:
-            failures.append(error)
+    is_done = False
+    try:
+        for step in steps:
+            try:
+                step()
+            except CollectorError as error:
+                failures.append(error)
+        is_done = not failures
+    finally:
+        if not is_done:
+            # Also when told to end. The uninstall ends here, and the release goes on.
+            with suppress(CollectorError):
+                resume_schedule(api, settings)
     if failures:
-        # The uninstall ends here, and the release goes on.
-        with suppress(CollectorError):
-            resume_schedule(api, settings)
         raise failures[0]
 
 
@@ -77,7 +83,7 @@ def pause_schedule(api: Api, settings: EndpointSettings, sleep: Sleep = time.sle
         return
     # Marked, so that only what we have suspended is resumed.
     mark = {"annotations": {_PAUSED: "true"}}
-    api.merge(_schedule(settings), {"metadata": mark, "spec": {"suspend": True}}, MANAGER)
+    _change_schedule(api, settings, {"metadata": mark, "spec": {"suspend": True}})
     until = time.monotonic() + _RUN
     while True:
         sleep(_PAUSE)  # first, because its controller may just have begun one
@@ -92,7 +98,25 @@ def resume_schedule(api: Api, settings: EndpointSettings) -> None:
     if found is None or _PAUSED not in (found["metadata"].get("annotations") or {}):
         return
     mark = {"annotations": {_PAUSED: None}}
-    api.merge(_schedule(settings), {"metadata": mark, "spec": {"suspend": False}}, MANAGER)
+    _change_schedule(api, settings, {"metadata": mark, "spec": {"suspend": False}})
+
+
+def _change_schedule(api: Api, settings: EndpointSettings, body: Object) -> None:
+    """Change Helm's CronJob, and own none of its fields afterwards: Helm 4 refuses each upgrade of
+    an object in which another manager's field differs, and so nobody could undo this.
+    """
+    found = api.merge(_schedule(settings), body, MANAGER)
+    for _ in range(_ATTEMPTS):
+        meta = found["metadata"]
+        owners = meta.get("managedFields") or []
+        others = [each for each in owners if each.get("manager") != MANAGER]
+        if not others or others == owners:
+            return
+        mine = {"resourceVersion": meta.get("resourceVersion", ""), "managedFields": others}
+        try:
+            found = api.merge(_schedule(settings), {"metadata": mine}, MANAGER)
+        except ApiConflictError:  # its controller has just written its status
+            found = api.get(_schedule(settings)) or {"metadata": {}}
 
 
 def _schedule(settings: EndpointSettings) -> str:

@@ -1,7 +1,9 @@
 """The script that publishes where the registry is, over a fake API."""
 
 import base64
+import sys
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from registry_gc import endpoint, withdrawal
+from registry_gc import certificate_secrets, endpoint, withdrawal
 from registry_gc.addresses import Address
 from registry_gc.certificate_secrets import CertificateSettings
 from registry_gc.certificates import Held, Terms, hosts_in, renewed
@@ -20,12 +22,12 @@ from registry_gc.errors import ConfigurationError, GuardError, StorageError
 from registry_gc.events import Subject
 from registry_gc.exposure import Wanted
 from registry_gc.health import Health
-from registry_gc.kube_api import ApiDeniedError, KindMissingError, path_of
+from registry_gc.kube_api import Api, ApiDeniedError, KindMissingError, path_of
 from registry_gc.ownership import OWNER, Owner
 from registry_gc.read_only import Switch
 from registry_gc.read_only_settings import ReadOnlySettings
 from registry_gc.sidecars import Access
-from registry_gc.withdrawal import withdraw
+from registry_gc.withdrawal import MANAGER, withdraw
 from support.fake_kubernetes import SELECTOR, FakeKubernetes, pod
 from support.fake_sidecars import TOKEN, FakeSidecar, Volume
 from support.kube import Direct, api_of
@@ -511,6 +513,50 @@ class TestRemoved:
 
         assert [each["spec"]["suspend"] for each in found] == [False, True]
         assert not found[0]["metadata"].get("annotations")
+
+    def test_a_removal_that_is_told_to_end_lets_the_schedule_go_on(
+        self, installed: FakeKubernetes, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Its time is over, or its pod is deleted. Seen to fail: resume after errors only."""
+        monkeypatch.setattr(withdrawal, "_PAUSE", 0.0)
+        monkeypatch.setattr(certificate_secrets, "remove", lambda *_: sys.exit(143))
+        installed.objects.put(self.CRON_JOB, {"spec": {"suspend": False}})
+
+        with pytest.raises(SystemExit):
+            withdrawal.remove(
+                api_of(installed)[0],
+                replace(self.SETTINGS, cron_job="one-endpoint"),
+                lambda _: None,
+            )
+        assert installed.objects.by_path[self.CRON_JOB]["spec"]["suspend"] is False
+
+    @pytest.mark.parametrize("conflicts", [0, 1])
+    def test_of_the_schedule_nothing_becomes_ours(
+        self, installed: FakeKubernetes, monkeypatch: pytest.MonkeyPatch, conflicts: int
+    ) -> None:
+        """Helm 4 refuses to upgrade what another manager has changed: seen on a cluster, after the
+        pod that removes was killed (`conflict with "registry-gc-endpoint": .spec.suspend`).
+
+        Seen to fail: merge and leave it at that; give up at the first conflict.
+        """
+        helm, us = {"manager": "helm"}, {"manager": MANAGER}
+        given = {"metadata": {"managedFields": [helm, us]}, "spec": {"suspend": False}}
+        installed.objects.put(self.CRON_JOB, given)
+        merge, left = Api.merge, [conflicts]
+
+        def merged(api: Api, path: str, body: Mapping[str, Any], manager: str) -> Any:
+            if "managedFields" in body["metadata"] and left[0]:
+                left[0] -= 1
+                merge(api, path, {"status": {"active": []}}, "controller")
+            return merge(api, path, body, manager)
+
+        monkeypatch.setattr(Api, "merge", merged)
+        settings = replace(self.SETTINGS, cron_job="one-endpoint")
+        withdrawal.pause_schedule(api_of(installed)[0], settings, lambda _: None)
+        found = installed.objects.by_path[self.CRON_JOB]
+
+        assert found["spec"]["suspend"] is True
+        assert found["metadata"]["managedFields"] == [helm]
 
     def test_a_schedule_that_is_not_there_is_none_to_pause(self, installed: FakeKubernetes) -> None:
         """Seen to fail: mark it without a look."""

@@ -25,7 +25,7 @@ GENERATED = {
 
 
 def test_every_object_is_valid(
-    scenario: dict[str, Any], helm_paths: list[Path], helm_problems: Problems, helm_chart: Path
+    render: Renderer, scenario: dict[str, Any], helm_paths: list[Path], helm_problems: Problems
 ) -> None:
     """With both Helms, for the oldest and the newest Kubernetes; and all four are the same.
 
@@ -34,9 +34,10 @@ def test_every_object_is_valid(
     Seen to fail: `imagePullPolcy` in the Deployment; an annotation without its quotes; a template
     that asks for .Capabilities.HelmVersion; autoscaling/v1 below 1.30.
     """
+    each_helm = [Renderer(render.chart, helm, render.served) for helm in helm_paths]
     every = [
-        (version, Renderer(helm_chart, helm)(_with_secrets(scenario), kube_version=version))
-        for helm in helm_paths
+        (version, renderer(_with_secrets(scenario), kube_version=version))
+        for renderer in each_helm
         for version in KUBE_VERSIONS
     ]
     assert len(every) == 4
@@ -95,7 +96,7 @@ def test_two_renders_differ_in_generated_secrets_alone(
 
     Seen to fail: a pod annotation with the checksum of the rendered Secret.
     """
-    again = Renderer(render.chart, render.helm)  # remembers nothing yet
+    again = Renderer(render.chart, render.helm, render.served)  # remembers nothing yet
     version = KUBE_VERSIONS[0]
     first, second = (each(scenario, kube_version=version) for each in (render, again))
     assert len(first) > 3
@@ -107,7 +108,7 @@ def test_two_renders_differ_in_generated_secrets_alone(
 def test_generated_secrets_are_generated(render: Renderer) -> None:
     """The control of the test above: fails when a secret is a fixed text."""
     values = merged(ROOT / "ci" / "values" / "collected.yaml")
-    again = Renderer(render.chart, render.helm)
+    again = Renderer(render.chart, render.helm, render.served)
     assert set(differences(render(values), again(values))) == GENERATED
 
 

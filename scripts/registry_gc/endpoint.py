@@ -151,9 +151,15 @@ def _published(
     return _Published(observed, before or {}, status)
 
 
-def _publish_patiently(api: Api, settings: EndpointSettings, seen: Seen, echo: Echo) -> None:
+def _publish_patiently(
+    api: Api,
+    settings: EndpointSettings,
+    seen: Seen,
+    echo: Echo,
+    may_be_made: Callable[[Object | None], bool] = lambda _found: True,
+) -> None:
     """Publish at once, and again if the registry, which may only just start, answers soon."""
-    published = _published(api, settings, seen, echo)
+    published = _published(api, settings, seen, echo, may_be_made)
     if published is None:
         return
     before, inside = published.before, for_pods(seen)
@@ -166,7 +172,7 @@ def _publish_patiently(api: Api, settings: EndpointSettings, seen: Seen, echo: E
         api.sleep(_BETWEEN_LOOKS)
         health = _health(inside, seen.pod_scheme, published.observed.pod_bundle)
         if health.reason != "NoAnswer":
-            published = _published(api, settings, seen, echo) or published
+            published = _published(api, settings, seen, echo, may_be_made) or published
             break
     _say(api, settings, replace(published, before=before), echo)
 
@@ -212,7 +218,8 @@ def run(api: Api, settings: EndpointSettings, echo: Echo) -> None:
         # Before a renewed certificate is served: whom to trust for it is published here.
         failures.of(lambda: publish(api, settings, seen, echo, may_be_made))
         if failures.of(lambda: _take_effect(api, settings, events, echo)):
-            failures.of(lambda: publish(api, settings, seen, echo, may_be_made))
+            # Its Service leads to it again only once the kubelet has found it ready.
+            failures.of(lambda: _publish_patiently(api, settings, seen, echo, may_be_made))
     if failures.found:
         raise failures.found[0]
 

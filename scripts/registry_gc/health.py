@@ -14,6 +14,7 @@ from registry_gc.environment import is_in_cluster
 UNKNOWN = "NotAsked"
 
 _TIMEOUT = 5.0  # seconds for one answer
+_OTHER_NAMES = frozenset({62, 64})  # OpenSSL's codes for a certificate of another host, or address
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,18 +27,24 @@ class Health:
 
 
 def ask(address: Address, scheme: Literal["http", "https"], bundle: str = "") -> Health:
-    """Ask a registry; `bundle` is who may have signed its certificate, empty for the system's."""
+    """Ask a registry; `bundle` is who may have signed its certificate, empty for the system's.
+
+    One that somebody else signed is no registry of ours. One for other names is: a public
+    certificate cannot name a Service, and clients outside use another address than we do here.
+    """
     url = f"{scheme}://{address}/v2/"
+    note = ""
     try:
-        connection = _connection(address, scheme, bundle)
         try:
-            connection.request("GET", "/v2/")
-            answer = connection.getresponse()
-            answer.read(1024)
-        finally:
-            connection.close()
+            status = _status(_connection(address, scheme, bundle))
+        except ssl.SSLCertVerificationError as error:
+            if error.verify_code not in _OTHER_NAMES:
+                raise
+            note = f"; its certificate does not name {address.host}, so pods must not use that name"
+            status = _status(_connection(address, scheme, bundle, any_name=True))
     except ssl.SSLCertVerificationError as error:
-        return Health("CertificateNotBelieved", f"{url}: {error.verify_message}")
+        hint = "" if bundle else " (a private authority must be the Secret's ca.crt)"
+        return Health("CertificateNotBelieved", f"{url}: {error.verify_message}{hint}")
     except (OSError, http.client.HTTPException, ValueError) as error:
         if scheme == "https" and wants_client_certificate(_with_port(address, scheme)):
             said = f"{url} asks who we are, so it is there"
@@ -49,9 +56,9 @@ def ask(address: Address, scheme: Literal["http", "https"], bundle: str = "") ->
             return Health("NoTLS", f"{url}: {error.reason or error}")
         return Health("NoAnswer", f"{url}: {error or type(error).__name__}")
     # 401 is how a registry with passwords says that it is one.
-    if answer.status in (200, 401):
-        return Health("Answers", f"{url} answers {answer.status}", healthy=True)
-    return Health(f"Answers{answer.status}", f"{url} answers {answer.status}")
+    if status in (200, 401):
+        return Health("Answers", f"{url} answers {status}{note}", healthy=True)
+    return Health(f"Answers{status}", f"{url} answers {status}{note}")
 
 
 def served_certificate(address: Address) -> str:
@@ -86,13 +93,26 @@ def first_fingerprint(pem: bytes) -> str:
         return ""
 
 
-def _connection(address: Address, scheme: str, bundle: str) -> http.client.HTTPConnection:
+def _status(connection: http.client.HTTPConnection) -> int:
+    try:
+        connection.request("GET", "/v2/")
+        answer = connection.getresponse()
+        answer.read(1024)
+        return answer.status
+    finally:
+        connection.close()
+
+
+def _connection(
+    address: Address, scheme: str, bundle: str, *, any_name: bool = False
+) -> http.client.HTTPConnection:
     address = _with_port(address, scheme)
     if scheme == "http":
         return http.client.HTTPConnection(address.host, address.port, timeout=_TIMEOUT)
     context = ssl.create_default_context(cadata=bundle or None)
     # As container runtimes, Docker and curl believe it: Python 3.13 wants more of a certificate.
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    context.check_hostname = not any_name
     return http.client.HTTPSConnection(
         address.host, address.port, timeout=_TIMEOUT, context=context
     )

@@ -16,7 +16,7 @@ from registry_gc import certificate_secrets, endpoint, withdrawal
 from registry_gc.addresses import Address
 from registry_gc.certificate_secrets import CertificateSettings
 from registry_gc.certificates import Held, Terms, hosts_in, renewed
-from registry_gc.endpoint_object import PLURAL, VERSION
+from registry_gc.endpoint_object import MANAGER, PLURAL, VERSION
 from registry_gc.endpoint_settings import EndpointSettings
 from registry_gc.errors import ConfigurationError, GuardError, StorageError
 from registry_gc.events import Subject
@@ -27,7 +27,7 @@ from registry_gc.ownership import OWNER, Owner
 from registry_gc.read_only import Switch
 from registry_gc.read_only_settings import ReadOnlySettings
 from registry_gc.sidecars import Access
-from registry_gc.withdrawal import MANAGER, withdraw
+from registry_gc.withdrawal import withdraw
 from support.fake_kubernetes import SELECTOR, FakeKubernetes, pod
 from support.fake_sidecars import TOKEN, FakeSidecar, Volume
 from support.kube import Direct, api_of
@@ -804,6 +804,20 @@ class TestNow:
         assert published[0] is False
         assert status(fake)["health"]["healthy"] is starts
         assert events(fake) == [event]
+
+    def test_so_has_one_that_was_started_anew_for_a_certificate(
+        self, fake: FakeKubernetes, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Its Service leads to it again a moment later. Seen to fail: publish once after it."""
+        good = Health("Answers", "it answers 200", healthy=True)
+        answers = [good, BAD, BAD]  # from the last: published, started anew, asked again
+        monkeypatch.setattr(endpoint, "take_effect", lambda *_: 1)
+        monkeypatch.setattr(endpoint, "ask", lambda *_: answers.pop() if answers else good)
+        settings = replace(SETTINGS, selector=SELECTOR, tls_secret="tls")
+
+        endpoint.run(api_of(fake)[0], settings, lambda _: None)
+
+        assert status(fake)["health"]["healthy"]
 
     def test_a_gateway_has_a_moment_for_a_route_that_was_just_made(
         self, fake: FakeKubernetes

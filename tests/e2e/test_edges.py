@@ -118,8 +118,8 @@ def test_large_layers_through_a_gateway(
 def test_without_a_host_the_printed_commands_ask_the_controller_for_its_address(
     edge: Edge, release: Release, tmp_path: Path
 ) -> None:
-    """Seen to fail: an Ingress that its controller has not taken; a command that asks it for a
-    field that it does not have.
+    """Seen to fail: an Ingress that its controller has not taken; a command that asks the Ingress,
+    or the Gateway, for a field that it does not have.
     """
     edge.give_certificate(release.namespace, "edge-tls", edge.certificate)
     by_ingress = {

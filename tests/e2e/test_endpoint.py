@@ -64,7 +64,7 @@ def test_a_node_port_and_nodes_that_come_and_go(release: Release, control_plane:
     """The oldest first; none that load balancers leave out; with `externalTrafficPolicy: Local`
     those that run a registry.
 
-    Seen to fail: the label of excluded nodes not looked at.
+    Seen to fail: the label of excluded nodes not looked at; all nodes told in spite of `Local`.
     """
     cluster, port = release.cluster, release.port
     release.install(PUBLISHED)
@@ -116,7 +116,7 @@ def give_address(release: Release, *ingress: dict[str, str]) -> None:
 def test_a_load_balancer_that_gets_its_address_late(release: Release) -> None:
     """With the Service's port, not the NodePort; what is gone is told no longer.
 
-    Seen to fail: the NodePort behind the load balancer's address.
+    Seen to fail: the NodePort behind the load balancer's address; addresses kept that are gone.
     """
     # Helm would wait for the address, which nobody gives.
     release.install({**PUBLISHED, "service.type": "LoadBalancer"}, "--wait=hookOnly")
@@ -223,7 +223,7 @@ def test_tools_for_local_clusters_find_it(release: Release, somebodys: dict[str,
     """By the ConfigMap of KEP-1755; somebody else's stays as it is.
 
     Seen to fail: another release that published there meanwhile; a ConfigMap taken over whoever
-    had made it.
+    had made it; one left behind by an uninstall.
     """
     cluster, port = release.cluster, release.port
     release.install({**PUBLISHED, "endpoint.hosting": "true", "endpoint.nodeAddresses": "true"})

@@ -57,7 +57,7 @@ def test_an_ingress(edge: Edge, release: Release) -> None:
     to trust; where the edge has a port of its own by what people say.
 
     Seen to fail: an address that the controller of before had left in the Ingress's status;
-    endpoint.caSecret not looked at.
+    endpoint.caSecret not looked at; http in spite of the Ingress's certificate.
     """
     host = edge.host(release)
     give_authority(edge, release)
@@ -103,7 +103,8 @@ def test_an_ingress(edge: Edge, release: Release) -> None:
 def test_an_httproute(edge: Edge, release: Release) -> None:
     """Not before its Gateway has taken it.
 
-    Seen to fail: its hosts told at once, whatever the Gateway says.
+    Seen to fail: its hosts told at once, whatever the Gateway says; a route without hosts that is
+    Ready.
     """
     host = edge.host(release)
     give_authority(edge, release)

@@ -178,7 +178,7 @@ docker-registry.endpoint.cronJob.name: at most 52 characters, 9 of them the suff
 {{- define "docker-registry.endpoint.job.name" -}}
 {{- $suffix := printf "-endpoint-%s" (index . 1) }}
 {{- $name := include "docker-registry.fullname" (index . 0) }}
-{{- $name | trunc (sub 63 (len $suffix) | int) | trimSuffix "-" }}{{ $suffix }}
+{{- include "docker-registry.name.fitting" (list $name (sub 63 (len $suffix) | int)) }}{{ $suffix }}
 {{- end }}
 
 {{- /* docker-registry.tls.job.name: at most 63 characters, 13 of them the suffix. */}}

@@ -93,6 +93,32 @@ def test_all_that_is_turned_off_goes(upgrade: Upgrade) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("name", ["fullnameOverride", "nameOverride"])
+def test_what_had_another_name_goes(upgrade: Upgrade, name: str) -> None:
+    """The authority's key too, which an uninstall under the new name would never find.
+
+    The nodes' files are found by their owner, which has the chart's name in it: under another one
+    they would be in the way for ever. Seen to fail: look for the CronJob of the new name only; do
+    not compare the owners.
+    """
+    objects = upgrade(EVERYTHING, merged(EVERYTHING, {name: "other"}))
+    told = {
+        job["metadata"]["name"]: environment(
+            next(iter(containers(pod_template(job) or {}).values()))
+        )
+        for job in every(objects, "Job")
+    }
+    new = "test-other" if name == "nameOverride" else "other"
+    assert told[f"{new}-endpoint-turned-off"] == {
+        "GC_NAMESPACE": "test-ns", "GC_RELEASE": "test", "GC_ENDPOINT": NAME,
+        "GC_MODE": f"{NAME}-gc-mode", "GC_TLS_SECRET": f"{NAME}-selfsigned",
+        "GC_TLS_AUTHORITY_SECRET": f"{NAME}-selfsigned-ca",
+    }  # fmt: skip
+    assert (f"{new}-endpoint-withdraw" in told) == (name == "nameOverride")
+    if name == "nameOverride":
+        assert told[f"{new}-endpoint-withdraw"]["GC_ENDPOINT"] == NAME
+
+
 def test_who_removes_may_do_that_and_no_more(upgrade: Upgrade) -> None:
     """Seen to fail: the rights of an uninstall for both."""
     objects = upgrade(EVERYTHING, NOTHING)

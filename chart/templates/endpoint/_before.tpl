@@ -28,16 +28,29 @@ Everybody who upgrades may read that object, and is asked for no CronJob where t
 {{- toYaml (merge $own (include "docker-registry.rendered" (list . .Values.deployment.annotations) | fromYaml)) }}
 {{- end }}
 
+{{- /*
+docker-registry.endpoint.namesBefore: a JSON list of what the objects may have been called: as now, or as without
+a name in the values. After another name nobody can ask: Helm does not say what the values of before were.
+*/}}
+{{- define "docker-registry.endpoint.namesBefore" -}}
+{{- $short := contains .Chart.Name .Release.Name | ternary .Release.Name (printf "%s-%s" .Release.Name .Chart.Name) | trunc 63 | trimSuffix "-" }}
+{{- list (include "docker-registry.fullname" .) $short | uniq | toJson }}
+{{- end }}
+
 {{- /* docker-registry.endpoint.before: a map: what the CronJob of the release before tells its script. */}}
 {{- define "docker-registry.endpoint.before" -}}
 {{- $env := list }}
-{{- $workload := lookup "apps/v1" (include "docker-registry.workload.kind" .) (include "docker-registry.namespace" .) (include "docker-registry.fullname" .) }}
-{{- if and .Release.IsUpgrade (hasKey (dig "metadata" "annotations" dict $workload | default dict) "docker-registry.dev/script") }}
-{{- $found := lookup "batch/v1" "CronJob" (include "docker-registry.namespace" .) (include "docker-registry.endpoint.cronJob.name" .) }}
+{{- if .Release.IsUpgrade }}
+{{- range $name := include "docker-registry.endpoint.namesBefore" . | fromJsonArray }}
+{{- $workload := lookup "apps/v1" (include "docker-registry.workload.kind" $) (include "docker-registry.namespace" $) $name }}
+{{- if and (not $env) (hasKey (dig "metadata" "annotations" dict $workload | default dict) "docker-registry.dev/script") }}
+{{- $found := lookup "batch/v1" "CronJob" (include "docker-registry.namespace" $) (printf "%s-endpoint" (include "docker-registry.name.fitting" (list $name 43))) }}
 {{- $notes := dig "metadata" "annotations" dict $found }}
-{{- if and (eq (get $notes "meta.helm.sh/release-name") .Release.Name) (eq (get $notes "meta.helm.sh/release-namespace") .Release.Namespace) }}
+{{- if and (eq (get $notes "meta.helm.sh/release-name") $.Release.Name) (eq (get $notes "meta.helm.sh/release-namespace") $.Release.Namespace) }}
 {{- range dig "spec" "jobTemplate" "spec" "template" "spec" "containers" list $found }}
 {{- $env = concat $env (.env | default list) }}
+{{- end }}
+{{- end }}
 {{- end }}
 {{- end }}
 {{- end }}
@@ -63,7 +76,7 @@ Everybody who upgrades may read that object, and is asked for no CronJob where t
 
 {{- /*
 docker-registry.endpoint.trustGone: true where the nodes trust by files that no new DaemonSet would find:
-there is none any more, or it has another folder.
+there is none any more, or it has another folder, or takes them for another registry's.
 */}}
 {{- define "docker-registry.endpoint.trustGone" -}}
 {{- $before := include "docker-registry.endpoint.before" . | fromYaml }}
@@ -77,6 +90,13 @@ there is none any more, or it has another folder.
 {{- $wanted := printf "%s/" (include "docker-registry.nodeTrust.hostFolder" $) }}
 {{- if and $folder (not (hasPrefix $wanted (printf "%s/" $folder))) }}
 {{- $gone = true }}
+{{- end }}
+{{- end }}
+{{- range dig "spec" "template" "spec" "containers" list $found }}
+{{- range .env }}
+{{- if and (eq .name "GC_TRUST_OWNER") (ne .value (include "docker-registry.nodeTrust.owner" $)) }}
+{{- $gone = true }}
+{{- end }}
 {{- end }}
 {{- end }}
 {{- end }}

@@ -19,6 +19,14 @@ Nodes whose runtime trusts the registry. All helpers take the root context.
 {{- eq .Values.nodeTrust.runtime "crio" | ternary (list "certs.d" "registries.conf.d") (list "certs.d") | toJson }}
 {{- end }}
 
+{{- /*
+docker-registry.nodeTrust.owner: whose a file on a node is. A parent chart may have two registries in one release, and
+each removes what is its own.
+*/}}
+{{- define "docker-registry.nodeTrust.owner" -}}
+{{- include "docker-registry.namespace" . }}/{{ .Release.Name }}/{{ include "docker-registry.name" . }}
+{{- end }}
+
 {{- /* docker-registry.nodeTrust.ready: a file that is there while the node trusts; the probe looks for it. */}}
 {{- define "docker-registry.nodeTrust.ready" -}}
 /tmp/trusting

@@ -189,7 +189,8 @@ class Switch:
         return LockedError(
             f"{NOTHING}: it is read-only already, by {data.get(_HOLDER, 'somebody else')}",
             why=f"until {data.get(_EXPIRES, 'a moment ago')}, unless that is said again",
-            next_step="wait for it, or take it back with `registry-gc read-only off`",
+            next_step="wait for it, or take it back with `registry-gc read-only off`, in a Job as "
+            "the release's notes print it",
         )
 
     def _expiry(self) -> str:

@@ -119,7 +119,8 @@ def test_two_at_once_join_one_run(hooked: Hooked) -> None:
 def test_a_killed_hook_leaves_a_collection_that_ends_well(hooked: Hooked, phase: str) -> None:
     """The next one tells what happened, on the workload too.
 
-    Seen to fail: a sidecar that ends its run with the connection of who asked for it.
+    Seen to fail: a burial that does not look again at what was pushed meanwhile, nor heals it; what
+    is pushed while the collection stands still is lost.
     """
     release = hooked.release
     with hooked.in_use() as doomed:

@@ -83,7 +83,7 @@ def test_the_api_is_away_for_half_a_minute_while_nobody_can_push(
 def test_rights_that_are_taken_away_while_nobody_can_push(release: Release, gone: Manifest) -> None:
     """The hook says what is left undone; the endpoint's Job has an account of its own, and does it.
 
-    Seen to fail: an endpoint CronJob without GC_MODE.
+    Seen to fail: a container without terminationMessagePolicy; only its log says why then.
     """
     with calmly_pushing(release) as pushes:
         pushes.wait_for_more(2)

@@ -138,8 +138,7 @@ class TestRights:
     ) -> None:
         """In every namespace, and compared with an account that nobody gave anything.
 
-        Seen to fail: a rule `secrets: [list]` in any of the Roles; a Role without the name of the
-        object that it is about; a ClusterRole bound in place of a Role.
+        Seen to fail: a rule that lets the hook list Secrets.
         """
         # Nobody outside asks it, so any port will do.
         install_with(release, EVERYTHING, given={"service.nodePort": ""})

@@ -31,6 +31,9 @@ FORMS = {
     "terminationGracePeriodSeconds", "interval", "scrapeTimeout", "timeZone", "activeDeadline",
     "startingDeadline", "gracePeriod", "settlePeriod", "uploadGracePeriod", "quarantine",
     "startDelay", "memoryStartDelay", "className", "fsGroupChangePolicy", "storageClass", "enable",
+    "minimumVersion", "lifetime", "authorityLifetime", "duration", "renewBefore", "nodeAddressType",
+    "scheme", "host", "via", "runtime", "hostFolder", "removeTimeout", "readOnlyExpires",
+    "readOnlyTimeout",
 }  # fmt: skip
 ONCE = [
     path

@@ -26,7 +26,13 @@ SECTIONS = sorted({path[0] for path, _ in all_leaves()})
 @pytest.fixture(scope="module")
 def kubeconfig(helm_chart: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Return an empty cluster that knows every kind of object that the chart can make."""
-    kinds = {**served_kinds(helm_chart), "cert-manager.io/v1": ("Certificate",)}
+    kinds = {
+        **served_kinds(helm_chart),
+        "cert-manager.io/v1": ("Certificate",),
+        "gateway.networking.k8s.io/v1": ("HTTPRoute",),
+        "gateway.networking.k8s.io/v1beta1": ("HTTPRoute",),
+        "monitoring.coreos.com/v1": ("PodMonitor", "PrometheusRule", "ServiceMonitor"),
+    }
     with fake_cluster([], tmp_path_factory.mktemp("cluster"), kinds=kinds) as path:
         yield path
 

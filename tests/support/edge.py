@@ -28,7 +28,7 @@ from support.waiting import until
 NAMESPACE = "edge"
 DOMAIN = "edge.test"
 # The last that ci/ publishes on 127.0.0.1: tests count from the first. E2E_EDGE_PORT: for another.
-PORT = int(os.environ.get("E2E_EDGE_PORT") or 30509)
+PORT = int(os.environ.get("E2E_EDGE_PORT") or 30508)  # 30509 is that of `make demo`
 GATEWAY = {"name": "public", "namespace": NAMESPACE, "sectionName": "https"}
 NARROW = {**GATEWAY, "sectionName": "narrow"}
 """A listener for one host, of which no release is."""

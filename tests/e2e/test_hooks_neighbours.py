@@ -31,7 +31,7 @@ def test_a_read_only_collection_is_no_matter_of_the_neighbours(
 ) -> None:
     """Both at the same time, too: each has its own key, its own store and its own Events.
 
-    Seen to fail: GC_SELECTOR without the release; GC_MODE the same for both.
+    Seen to fail: GC_SELECTOR without the release; each hook then asks the other one's pods too.
     """
     release.install(VALUES)
     release.wait_until_it_answers()

@@ -1,6 +1,7 @@
 """The hook's Jobs on a cluster, held, followed and killed; and a collection frozen in a phase."""
 
 import re
+import select
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -193,12 +194,14 @@ def cronjob_of(release: Release, role: str) -> dict[str, Any]:
 class Frozen:
     """A collection that will be stopped, until the block that made this is left."""
 
-    process: subprocess.Popen[str]
+    process: subprocess.Popen[bytes]
 
-    def wait(self) -> str:
+    def wait(self, timeout: float = 120) -> str:
         """Wait until it is stopped; return the phase that it is in."""
         assert self.process.stdout is not None
-        phase = self.process.stdout.readline().strip()
+        readable, _, _ = select.select([self.process.stdout], [], [], timeout)
+        assert readable, f"after {timeout:g} s still no collection"
+        phase = self.process.stdout.readline().decode().strip()
         assert phase in PHASES[:-1], f"stopped in {phase!r}"
         return phase
 
@@ -219,15 +222,15 @@ def freezing(
             pod or release.pod()["metadata"]["name"], "-c", "gc", "--",
             "python3", "-c", _FREEZE, phases, str(at_most),
         ],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0,
         env={"PATH": "/usr/bin:/bin", **release.cluster.environment},
     )  # fmt: skip
     assert process.stdout is not None
     try:
-        assert process.stdout.readline().strip() == "ready"
+        assert process.stdout.readline() == b"ready\n"
         yield Frozen(process)
     finally:
-        process.communicate("\n", timeout=60)
+        process.communicate(b"\n", timeout=60)
 
 
 @contextmanager

@@ -169,7 +169,7 @@ def test_on_and_off_by_hand_with_a_statefulset(
 ) -> None:
     """Each of the two replicas has a store of its own.
 
-    Seen to fail: a `Switch` that believes a registry that was restarted, and asks no further.
+    Seen to fail: a `Switch` that takes the first pod for all of them.
     """
     release.install({**USUAL, "useStatefulSet": "true", "replicaCount": "2"})
     release.wait_until_it_answers()

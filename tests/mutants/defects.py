@@ -196,8 +196,8 @@ DEFECTS = (
             _collection(
                 "the name is not cut",
                 NAMES,
-                "{{- if gt (len $name) 34 }}",
-                "{{- if gt (len $name) 99 }}",
+                '(list (include "docker-registry.fullname" .) 34) }}-garbage-collector',
+                '(list (include "docker-registry.fullname" .) 99) }}-garbage-collector',
                 "test_g7_the_cron_jobs_name_fits",
             ),
         ),

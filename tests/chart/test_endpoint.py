@@ -278,7 +278,7 @@ def test_where_its_definition_is_missing_the_way_out_is_said(each_helm: Renderer
 def test_who_wants_none_needs_no_definition(render: Renderer, scenario: dict[str, Any]) -> None:
     """Seen to fail: a refusal that does not ask whether it is turned on."""
     if (scenario.get("endpoint") or {}).get("enabled"):
-        pytest.skip("this scenario wants one")
+        pytest.skip("this scenario wants one")  # its definition is then what it needs
     # A Certificate needs its own, which is another matter.
     assert render(scenario, api_versions=("cert-manager.io/v1",))
 

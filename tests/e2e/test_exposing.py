@@ -122,7 +122,7 @@ def test_nodes_by_hand(release: Release, nodes: tuple[Node, ...]) -> None:
         node, f"{host}/app:1"
     )
     lines = block(release, "Nodes, by hand")
-    script = "\n".join(["set -eu", f"HOST={host}", "mkdir -p /root/by-hand", "cd /root/by-hand",
+    script = "\n".join(["set -eu", f"HOST={host}", "mkdir -p /tmp/by-hand", "cd /tmp/by-hand",
                         f"cat >ca.crt <<END\n{ca}\nEND", *lines])  # fmt: skip
 
     try:
@@ -130,7 +130,7 @@ def test_nodes_by_hand(release: Release, nodes: tuple[Node, ...]) -> None:
         Pulls(release).pull((node, f"{host}/app:1"))
         missing = Pulls(release).refusal(node, f"{host}/app:missing")
     finally:
-        node.run("rm", "-rf", "/root/by-hand", f"{CERTS}/{host}")
+        node.run("rm", "-rf", "/tmp/by-hand", f"{CERTS}/{host}")
 
     assert "not found" in missing
     assert "x509" not in missing
